@@ -1,0 +1,5 @@
+/** The zoetrope command. */
+@NullMarked
+package dev.zoetrope.cli;
+
+import org.jspecify.annotations.NullMarked;
