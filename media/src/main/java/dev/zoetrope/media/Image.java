@@ -1,0 +1,143 @@
+package dev.zoetrope.media;
+
+import java.awt.image.BufferedImage;
+import java.awt.image.DataBufferByte;
+import java.util.Arrays;
+
+/**
+ * A picture of 8-bit RGB samples.
+ *
+ * @param width columns, at least 1
+ * @param height rows, at least 1
+ * @param rgb samples [height, width, 3] row by row from the top left, 0..255 in each byte. The array is not copied: whoever
+ *     hands it over must not write to it any more.
+ */
+public record Image(int width, int height, byte[] rgb) {
+
+    public Image {
+        if (width < 1 || height < 1) {
+            throw new IllegalArgumentException("image: size " + width + "x" + height + ": both must be at least 1");
+        }
+        long expected = 3L * width * height;
+        if (rgb.length != expected) {
+            throw new IllegalArgumentException("image: " + rgb.length + " bytes for " + width + "x" + height
+                    + " RGB pixels, expected " + expected);
+        }
+    }
+
+    /** A picture of one colour. @param colour 0xRRGGBB */
+    public static Image filled(int width, int height, int colour) {
+        byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
+        for (int i = 0; i < rgb.length; i += 3) {
+            rgb[i] = (byte) (colour >> 16);
+            rgb[i + 1] = (byte) (colour >> 8);
+            rgb[i + 2] = (byte) colour;
+        }
+        return new Image(width, height, rgb);
+    }
+
+    /**
+     * The picture of planes as models make them.
+     *
+     * @param planes values [3, height, width]; 0 is black and 1 full light, what lies outside is clipped, and a level is
+     *     rounded half to even as NumPy does
+     */
+    public static Image ofPlanes(float[] planes, int height, int width) {
+        int plane = Math.multiplyExact(height, width);
+        if (planes.length != 3L * plane) {
+            throw new IllegalArgumentException("image: " + planes.length + " values for planes [3, " + height + ", "
+                    + width + "], expected " + 3L * plane);
+        }
+        byte[] rgb = new byte[planes.length];
+        for (int c = 0; c < 3; c++) {
+            for (int i = 0; i < plane; i++) {
+                float level = Math.max(0f, Math.min(1f, planes[c * plane + i])) * 255f;
+                rgb[3 * i + c] = (byte) (int) Math.rint(level);
+            }
+        }
+        return new Image(width, height, rgb);
+    }
+
+    /** The samples as planes [3, height, width], 0..1. */
+    public float[] planes() {
+        int plane = width * height;
+        float[] planes = new float[rgb.length];
+        for (int i = 0; i < plane; i++) {
+            for (int c = 0; c < 3; c++) {
+                planes[c * plane + i] = (rgb[3 * i + c] & 0xff) / 255f;
+            }
+        }
+        return planes;
+    }
+
+    /** The colour 0xRRGGBB of column x, row y. */
+    public int pixel(int x, int y) {
+        if (x < 0 || y < 0 || x >= width || y >= height) {
+            throw new IndexOutOfBoundsException("image: pixel (" + x + ", " + y + ") of " + width + "x" + height);
+        }
+        int at = 3 * (y * width + x);
+        return (rgb[at] & 0xff) << 16 | (rgb[at + 1] & 0xff) << 8 | rgb[at + 2] & 0xff;
+    }
+
+    /** The part of columns left .. left + width and rows top .. top + height; what lies outside the picture is black. */
+    public Image crop(int left, int top, int width, int height) {
+        byte[] out = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
+        int from = Math.max(0, left);
+        int to = (int) Math.min(this.width, (long) left + width);
+        for (int y = 0; y < height; y++) {
+            long row = (long) top + y;
+            if (row >= 0 && row < this.height && from < to) {
+                System.arraycopy(
+                        rgb, 3 * ((int) row * this.width + from), out, 3 * (y * width + from - left), 3 * (to - from));
+            }
+        }
+        return new Image(width, height, out);
+    }
+
+    /** Makes a picture of one from Java's own toolkit; transparency is dropped, grey and palettes are expanded. */
+    public static Image of(BufferedImage picture) {
+        int width = picture.getWidth();
+        int height = picture.getHeight();
+        byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
+        int[] row = new int[width];
+        for (int y = 0, at = 0; y < height; y++) {
+            picture.getRGB(0, y, width, 1, row, 0, width);
+            for (int colour : row) {
+                rgb[at++] = (byte) (colour >> 16);
+                rgb[at++] = (byte) (colour >> 8);
+                rgb[at++] = (byte) colour;
+            }
+        }
+        return new Image(width, height, rgb);
+    }
+
+    /** A copy for Java's own toolkit, {@link BufferedImage#TYPE_3BYTE_BGR}. */
+    public BufferedImage toBufferedImage() {
+        BufferedImage picture = new BufferedImage(width, height, BufferedImage.TYPE_3BYTE_BGR);
+        byte[] bgr = ((DataBufferByte) picture.getRaster().getDataBuffer()).getData();
+        for (int i = 0; i < rgb.length; i += 3) {
+            bgr[i] = rgb[i + 2];
+            bgr[i + 1] = rgb[i + 1];
+            bgr[i + 2] = rgb[i];
+        }
+        return picture;
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof Image image
+                && width == image.width
+                && height == image.height
+                && Arrays.equals(rgb, image.rgb);
+    }
+
+    @Override
+    public int hashCode() {
+        return 31 * (31 * width + height) + Arrays.hashCode(rgb);
+    }
+
+    @Override
+    public String toString() {
+        return "Image[" + width + "x" + height + "]";
+    }
+}
