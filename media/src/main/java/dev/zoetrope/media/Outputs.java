@@ -1,0 +1,79 @@
+package dev.zoetrope.media;
+
+import dev.zoetrope.tensor.UserError;
+import java.io.IOException;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Comparator;
+import java.util.Locale;
+import java.util.UUID;
+import java.util.stream.Stream;
+
+/** Writes files so that under their name there is never a half of one: to a sibling, then moved into place. */
+final class Outputs {
+
+    private Outputs() {}
+
+    /** What follows the last dot of the name, in lower case; empty without a dot. */
+    static String extension(Path file) {
+        Path name = file.getFileName();
+        String text = name == null ? "" : name.toString();
+        int dot = text.lastIndexOf('.');
+        return dot <= 0 ? "" : text.substring(dot + 1).toLowerCase(Locale.ROOT);
+    }
+
+    /** Something that writes a file or fills a folder. */
+    interface Writer {
+        void write(Path temporary) throws IOException;
+    }
+
+    static void write(Path file, byte[] data) {
+        write(file, temporary -> Files.write(temporary, data));
+    }
+
+    /**
+     * Lets the writer write to a sibling of the target and moves that into place. A folder takes the place of one of the same
+     * name only if that is empty.
+     */
+    static void write(Path target, Writer writer) {
+        Path parent = target.toAbsolutePath().getParent();
+        if (parent == null || target.getFileName() == null) {
+            throw new UserError(target + ": cannot be written: it names no file");
+        }
+        // The extension stays at the end, because writers choose their format by it.
+        Path temporary = parent.resolve("." + UUID.randomUUID() + ".partial-" + target.getFileName());
+        try {
+            Files.createDirectories(parent);
+            writer.write(temporary);
+            move(temporary, target);
+        } catch (IOException e) {
+            throw new UserError(target + ": cannot be written (" + e + ")", e);
+        } finally {
+            delete(temporary);
+        }
+    }
+
+    private static void move(Path from, Path to) throws IOException {
+        try {
+            Files.move(from, to, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        } catch (AtomicMoveNotSupportedException e) {
+            Files.move(from, to, StandardCopyOption.REPLACE_EXISTING);
+        }
+    }
+
+    private static void delete(Path path) {
+        if (!Files.exists(path)) {
+            return;
+        }
+        try (Stream<Path> below = Files.walk(path)) {
+            for (Path each : below.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(each);
+            }
+        } catch (IOException e) {
+            // The failure that led here is what the user has to hear of, not this one.
+            return;
+        }
+    }
+}
