@@ -71,7 +71,7 @@ public enum DType {
 
     static DType of(ScalarType engine) {
         for (DType d : values()) {
-            if (d.engine == engine) {
+            if (d.engine.value == engine.value) { // the engine makes a new object for each answer
                 return d;
             }
         }
