@@ -118,6 +118,16 @@ public final class Json {
         return node.hasNonNull(key);
     }
 
+    /** Whether the key's value is an object; for keys that some releases fill with a plain value instead. */
+    public boolean isObject(String key) {
+        return node.path(key).isObject();
+    }
+
+    /** Whether the key's value is an array. */
+    public boolean isArray(String key) {
+        return node.path(key).isArray();
+    }
+
     public List<String> keys() {
         List<String> r = new ArrayList<>();
         node.fieldNames().forEachRemaining(r::add);

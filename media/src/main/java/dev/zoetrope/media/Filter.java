@@ -22,17 +22,6 @@ public enum Filter {
         return resample;
     }
 
-    /** The filter that Pillow gives this number. */
-    public static Filter of(int resample) {
-        for (Filter filter : values()) {
-            if (filter.resample == resample) {
-                return filter;
-            }
-        }
-        throw new IllegalArgumentException("resample " + resample
-                + " is unknown; known are 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, 4 box, 5 hamming");
-    }
-
     /** How far the filter reaches, in pixels of the larger picture's grid when enlarging. */
     double support() {
         return support;

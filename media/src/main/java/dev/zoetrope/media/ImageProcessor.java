@@ -1,6 +1,7 @@
 package dev.zoetrope.media;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import dev.zoetrope.checkpoint.Check;
+import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.tensor.UserError;
 import java.util.ArrayList;
 import java.util.List;
@@ -162,23 +163,21 @@ public record ImageProcessor(List<Step> steps, double scale, double[] mean, doub
             this.std = std;
         }
 
-        static Kind of(JsonNode config) {
-            String type = config.path("image_processor_type")
-                    .asText(config.path("feature_extractor_type").asText(""));
-            if (type.isEmpty()) {
+        static Kind of(Json config) {
+            String key = config.has("image_processor_type") ? "image_processor_type" : "feature_extractor_type";
+            if (!config.has(key)) {
                 return config.has("crop_size") ? CLIP : VIT; // files from before the key existed
             }
-            String name = type.replaceFirst("(ImageProcessor(Fast|Pil)?|FeatureExtractor)$", "");
+            String name = config.require(key).replaceFirst("(ImageProcessor(Fast|Pil)?|FeatureExtractor)$", "");
             for (Kind kind : values()) {
                 if (kind.name().equalsIgnoreCase(name)) {
                     return kind;
                 }
             }
-            throw refused(
-                    "image_processor_type",
-                    type,
-                    "ViT-, DeiT-, CLIP-, Bit-, Llava-, MplugOwl-, Siglip-, Blip-, Sam-, "
-                            + "DeepseekVL- and DeepseekVLHybridImageProcessor");
+            throw config.unsupported(
+                    key,
+                    "ViT-, DeiT-, CLIP-, Bit-, Llava-, MplugOwl-, Siglip-, Blip-, Sam-, DeepseekVL- and"
+                            + " DeepseekVLHybridImageProcessor");
         }
     }
 
@@ -195,8 +194,8 @@ public record ImageProcessor(List<Step> steps, double scale, double[] mean, doub
      *
      * @throws UserError if it asks for something that is not supported
      */
-    public static ImageProcessor of(JsonNode config) {
-        JsonNode c = config.path("image_processor").isObject() ? config.get("image_processor") : config;
+    public static ImageProcessor of(Json config) {
+        Json c = config.isObject("image_processor") ? config.at("image_processor") : config;
         Kind kind = Kind.of(c);
         List<Step> steps = new ArrayList<>();
         if (kind == Kind.DEEPSEEKVLHYBRID) {
@@ -207,120 +206,108 @@ public record ImageProcessor(List<Step> steps, double scale, double[] mean, doub
         } else {
             steps.addAll(general(c, kind));
         }
-        boolean pads = kind == Kind.SAM && c.path("do_pad").asBoolean(true);
-        return of(c, kind, steps, "", pads ? size(c.path("pad_size"), "pad_size", kind.size) : null);
+        boolean pads = kind == Kind.SAM && c.get("do_pad", true);
+        return of(c, kind, steps, "", pads ? size(c, "pad_size", kind.size) : null);
     }
 
     /** The processor of the high-resolution tower in a hybrid encoder's configuration. */
-    public static ImageProcessor highResolution(JsonNode config) {
+    public static ImageProcessor highResolution(Json config) {
         Kind kind = Kind.of(config);
         if (kind != Kind.DEEPSEEKVLHYBRID) {
-            throw new UserError("preprocessor_config.json: " + kind + " has no high-resolution tower");
+            throw config.unsupported("image_processor_type", "for two resolutions only DeepseekVLHybridImageProcessor");
         }
         return of(config, kind, deepSeek(config, kind, "high_res_"), "high_res_", null);
     }
 
-    private static ImageProcessor of(JsonNode c, Kind kind, List<Step> steps, String prefix, @Nullable Size padTo) {
-        double scale =
-                c.path("do_rescale").asBoolean(true) ? c.path("rescale_factor").asDouble(1.0 / 255) : 1;
-        boolean normalises = c.path("do_normalize").asBoolean(true);
-        double[] mean = normalises ? numbers(c.path(prefix + "image_mean"), kind.mean) : new double[3];
-        double[] std = normalises ? numbers(c.path(prefix + "image_std"), kind.std) : new double[] {1, 1, 1};
+    private static ImageProcessor of(Json c, Kind kind, List<Step> steps, String prefix, @Nullable Size padTo) {
+        double scale = c.get("do_rescale", true) ? c.get("rescale_factor", 1.0 / 255) : 1;
+        boolean normalises = c.get("do_normalize", true);
+        double[] mean = normalises ? c.get(prefix + "image_mean", kind.mean) : new double[3];
+        double[] std = normalises ? c.get(prefix + "image_std", kind.std) : new double[] {1, 1, 1};
         return new ImageProcessor(steps, scale, mean, std, padTo);
     }
 
-    private static List<Step> general(JsonNode c, Kind kind) {
+    private static List<Step> general(Json c, Kind kind) {
         List<Step> steps = new ArrayList<>();
-        if (kind == Kind.LLAVA && c.path("do_pad").asBoolean(false)) {
-            steps.add(new PadToSquare(colour(numbers(c.path("image_mean"), kind.mean))));
+        if (kind == Kind.LLAVA && c.get("do_pad", false)) {
+            steps.add(new PadToSquare(colour(c.get("image_mean", kind.mean))));
         }
-        Filter filter = filter(c.path("resample"), kind.filter);
+        Filter filter = filter(c, "resample", kind.filter);
         if (kind == Kind.MPLUGOWL) {
             // The original squashes to the crop's size before the CLIP processor, which then finds nothing left to do.
-            steps.add(new Squash(size(c.path("crop_size"), "crop_size", kind.crop), filter));
+            steps.add(new Squash(size(c, "crop_size", kind.crop), filter));
         }
-        if (c.path("do_resize").asBoolean(true)) {
-            steps.add(resize(c.path("size"), kind, filter));
+        if (c.get("do_resize", true)) {
+            steps.add(resize(c, kind, filter));
         }
-        if (c.path("do_center_crop").asBoolean(kind.crop > 0)) {
-            steps.add(new CenterCrop(size(c.path("crop_size"), "crop_size", kind.crop)));
+        if (c.get("do_center_crop", kind.crop > 0)) {
+            steps.add(new CenterCrop(size(c, "crop_size", kind.crop)));
         }
         return steps;
     }
 
-    private static Step resize(JsonNode size, Kind kind, Filter filter) {
+    private static Step resize(Json c, Kind kind, Filter filter) {
+        if (!c.isObject("size")) {
+            int length = length(c, "size", kind.size);
+            return switch (kind.shape) {
+                case EXACT -> new Squash(new Size(length, length), filter);
+                case SHORT_SIDE -> new ShortSide(length, filter);
+                case LONG_SIDE -> new LongSide(length, filter);
+            };
+        }
+        Json size = c.at("size");
         boolean shortSide = size.has("shortest_edge");
         boolean longSide = size.has("longest_edge");
         if (size.has("height") && size.has("width") && !shortSide && !longSide) {
-            return new Squash(size(size, "size", kind.size), filter);
+            return new Squash(size(c, "size", kind.size), filter);
         }
-        if (size.isObject() && shortSide == longSide) {
-            throw refused("size", size.toString(), "{height, width}, {shortest_edge} or {longest_edge}");
+        if (shortSide == longSide) {
+            throw c.unsupported("size", "{height, width}, {shortest_edge} or {longest_edge}");
         }
-        if (shortSide) {
-            return new ShortSide(length(size.get("shortest_edge"), "shortest_edge"), filter);
-        }
-        if (longSide) {
-            return new LongSide(length(size.get("longest_edge"), "longest_edge"), filter);
-        }
-        int length = size.isMissingNode() || size.isNull() ? kind.size : length(size, "size");
-        return switch (kind.shape) {
-            case EXACT -> new Squash(new Size(length, length), filter);
-            case SHORT_SIDE -> new ShortSide(length, filter);
-            case LONG_SIDE -> new LongSide(length, filter);
-        };
+        return shortSide
+                ? new ShortSide(length(size, "shortest_edge", kind.size), filter)
+                : new LongSide(length(size, "longest_edge", kind.size), filter);
     }
 
-    private static List<Step> deepSeek(JsonNode c, Kind kind, String prefix) {
-        if (!c.path("do_resize").asBoolean(true)) {
+    private static List<Step> deepSeek(Json c, Kind kind, String prefix) {
+        if (!c.get("do_resize", true)) {
             return List.of();
         }
-        Size size = size(c.path(prefix + "size"), prefix + "size", prefix.isEmpty() ? kind.size : 1024);
-        if (size.height != size.width) {
-            throw refused(prefix + "size", size.height + "x" + size.width, "squares");
-        }
+        Size size = size(c, prefix + "size", prefix.isEmpty() ? kind.size : 1024);
+        Check.equal(size.height, size.width, prefix + "size.height", prefix + "size.width");
         List<Step> steps = new ArrayList<>();
-        Filter filter = filter(c.path(prefix + "resample"), kind.filter);
-        steps.add(new LongSideAtLeast(size.height, c.path("min_size").asInt(14), filter));
-        if (c.path("do_pad").asBoolean(true)) {
-            steps.add(new PadToSquare(colour(numbers(c.path(prefix + "image_mean"), kind.mean))));
+        Filter filter = filter(c, prefix + "resample", kind.filter);
+        steps.add(new LongSideAtLeast(size.height, c.get("min_size", 14), filter));
+        if (c.get("do_pad", true)) {
+            steps.add(new PadToSquare(colour(c.get(prefix + "image_mean", kind.mean))));
         }
         return steps;
     }
 
-    private static UserError refused(String key, String value, String supported) {
-        return new UserError(
-                "preprocessor_config.json: " + key + " " + value + " is not supported; supported are " + supported);
-    }
-
-    private static Filter filter(JsonNode resample, Filter otherwise) {
-        return resample.isNumber() ? Filter.of(resample.asInt()) : otherwise;
-    }
-
-    private static int length(JsonNode length, String key) {
-        if (!length.canConvertToInt() || length.asInt() < 1) {
-            throw refused(key, length.toString(), "whole numbers from 1");
+    private static Filter filter(Json c, String key, Filter absent) {
+        int resample = c.get(key, absent.resample());
+        for (Filter filter : Filter.values()) {
+            if (filter.resample() == resample) {
+                return filter;
+            }
         }
-        return length.asInt();
+        throw c.unsupported(key, "0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, 4 box, 5 hamming");
     }
 
-    private static Size size(JsonNode size, String key, int otherwise) {
-        if (size.isObject()) {
-            return new Size(length(size.path("height"), key + ".height"), length(size.path("width"), key + ".width"));
+    private static int length(Json c, String key, int absent) {
+        int length = c.get(key, absent);
+        Check.positive(length, c.name() + ": " + key);
+        return length;
+    }
+
+    /** A size that is written as {height, width} or as the side of a square. */
+    private static Size size(Json c, String key, int absent) {
+        if (c.isObject(key)) {
+            Json size = c.at(key);
+            return new Size(length(size, "height", absent), length(size, "width", absent));
         }
-        int side = size.isMissingNode() || size.isNull() ? otherwise : length(size, key);
+        int side = length(c, key, absent);
         return new Size(side, side);
-    }
-
-    private static double[] numbers(JsonNode numbers, double[] otherwise) {
-        if (!numbers.isArray()) {
-            return otherwise;
-        }
-        double[] values = new double[numbers.size()];
-        for (int i = 0; i < values.length; i++) {
-            values[i] = numbers.get(i).asDouble();
-        }
-        return values;
     }
 
     /** The colour that becomes nearly zero by the normalisation: each mean, cut to a level. */

@@ -1,5 +1,6 @@
 package dev.zoetrope.media;
 
+import dev.zoetrope.checkpoint.AtomicFile;
 import dev.zoetrope.tensor.UserError;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -98,7 +99,7 @@ public final class Images {
                     case "jpg", "jpeg" -> jpeg(image, JPEG_QUALITY);
                     default -> throw new UserError(file + ": a picture is written as .png, .jpg or .jpeg");
                 };
-        Outputs.write(file, data);
+        AtomicFile.write(file, out -> out.write(data));
     }
 
     /** A PNG file in memory. @param text keyword (1 to 79 Latin-1 characters) to text */

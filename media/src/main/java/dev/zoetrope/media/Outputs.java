@@ -11,7 +11,10 @@ import java.util.Locale;
 import java.util.UUID;
 import java.util.stream.Stream;
 
-/** Writes files so that under their name there is never a half of one: to a sibling, then moved into place. */
+/**
+ * What {@link dev.zoetrope.checkpoint.AtomicFile} is for streams, for writers that want a path: native libraries, and
+ * folders.
+ */
 final class Outputs {
 
     private Outputs() {}
@@ -27,10 +30,6 @@ final class Outputs {
     /** Something that writes a file or fills a folder. */
     interface Writer {
         void write(Path temporary) throws IOException;
-    }
-
-    static void write(Path file, byte[] data) {
-        write(file, temporary -> Files.write(temporary, data));
     }
 
     /**

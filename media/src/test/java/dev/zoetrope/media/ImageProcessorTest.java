@@ -4,25 +4,23 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.media.ImageProcessor.CenterCrop;
 import dev.zoetrope.media.ImageProcessor.Pixels;
 import dev.zoetrope.media.ImageProcessor.ShortSide;
 import dev.zoetrope.media.ImageProcessor.Size;
 import dev.zoetrope.media.ImageProcessor.Squash;
 import dev.zoetrope.tensor.UserError;
-import java.io.IOException;
 import org.junit.jupiter.api.Test;
 
 class ImageProcessorTest {
 
-    private static JsonNode json(String text) throws IOException {
-        return new ObjectMapper().readTree(text.replace('\'', '"'));
+    private static Json json(String text) {
+        return Json.parse("preprocessor_config.json", text.replace('\'', '"'));
     }
 
     @Test
-    void bareNumbersMeanWhatTheTypeMeans() throws IOException {
+    void bareNumbersMeanWhatTheTypeMeans() {
         assertThat(ImageProcessor.of(json("{'size': 32, 'image_mean': [0.5, 0.5, 0.5]}"))
                         .steps())
                 .containsExactly(new Squash(new Size(32, 32), Filter.BILINEAR));
@@ -33,7 +31,7 @@ class ImageProcessorTest {
     }
 
     @Test
-    void samPadsWithZerosBehindTheNormalisation() throws IOException {
+    void samPadsWithZerosBehindTheNormalisation() {
         Pixels pixels = ImageProcessor.of(
                         json("{'image_processor_type': 'SamImageProcessor', 'size': {'longest_edge': 8},"
                                 + " 'pad_size': {'height': 8, 'width': 8}}"))
@@ -49,7 +47,7 @@ class ImageProcessorTest {
     void saysWhichValueIsNotSupported() {
         assertThatThrownBy(() -> ImageProcessor.of(json("{'image_processor_type': 'DetrImageProcessor'}")))
                 .isInstanceOf(UserError.class)
-                .hasMessageContaining("image_processor_type DetrImageProcessor is not supported");
+                .hasMessageContaining("image_processor_type \"DetrImageProcessor\" is not supported");
         assertThatThrownBy(() -> ImageProcessor.of(json("{'size': {'shortest_edge': 3, 'longest_edge': 5}}")))
                 .hasMessageContaining("size {\"shortest_edge\":3,\"longest_edge\":5} is not supported");
     }
