@@ -113,7 +113,7 @@ public final class Checkpoint implements AutoCloseable {
         }
         return switch (kind) {
             case SAFETENSORS -> Safetensors.open(file);
-            case PICKLE -> throw new UserError(file + ": PyTorch pickles are not supported");
+            case PICKLE -> PickleFile.open(file);
         };
     }
 

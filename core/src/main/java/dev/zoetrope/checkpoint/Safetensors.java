@@ -1,6 +1,5 @@
 package dev.zoetrope.checkpoint;
 
-import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Device;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
@@ -19,7 +18,6 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /** Files of named tensors in the safetensors format. */
 public final class Safetensors {
@@ -104,7 +102,7 @@ public final class Safetensors {
     static TensorFile open(Path file) {
         try (InputStream in = new BufferedInputStream(Files.newInputStream(file), 1 << 16)) {
             long size = Files.size(file);
-            return new Mapped(file, size, SafetensorsHeader.read(in, size, file.toString()));
+            return new Mapped(new MappedFile(file, size), SafetensorsHeader.read(in, size, file.toString()));
         } catch (java.nio.file.NoSuchFileException e) {
             throw new UserError(file + ": there is no such file", e);
         } catch (IOException e) {
@@ -113,20 +111,17 @@ public final class Safetensors {
     }
 
     private static final class Mapped implements TensorFile {
-        private final Path path;
-        private final long size;
+        private final MappedFile file;
         private final SafetensorsHeader header;
-        private @Nullable Tensor map;
 
-        Mapped(Path path, long size, SafetensorsHeader header) {
-            this.path = path;
-            this.size = size;
+        Mapped(MappedFile file, SafetensorsHeader header) {
+            this.file = file;
             this.header = header;
         }
 
         @Override
         public String name() {
-            return path.toString();
+            return file.toString();
         }
 
         @Override
@@ -143,43 +138,15 @@ public final class Safetensors {
         public Tensor read(String name) {
             SafetensorsHeader.Slot slot = header.tensors().get(name);
             if (slot == null) {
-                throw new IllegalArgumentException(path + " has no tensor " + name);
+                throw new IllegalArgumentException(file + " has no tensor " + name);
             }
-            if (map == null) {
-                map = Scope.detach(Tensor.map(path, size));
-            }
-            return ElementBytes.view(
-                            map, header.dataStart() + slot.begin, slot.end - slot.begin, slot.dtype(), slot.shape())
+            return file.view(header.dataStart() + slot.begin, slot.dtype(), slot.shape())
                     .named(name);
         }
 
         @Override
         public void close() {
-            if (map != null) {
-                map.close();
-                map = null;
-            }
-        }
-    }
-
-    /** Turns a range of mapped bytes into a tensor. */
-    static final class ElementBytes {
-        private ElementBytes() {}
-
-        static Tensor view(Tensor map, long offset, long bytes, DType dtype, long... shape) {
-            if (bytes == 0) {
-                return Tensor.zeros(dtype, Device.CPU, shape);
-            }
-            try (Scope s = Scope.open()) {
-                Tensor raw = map.narrow(0, offset, bytes);
-                if (dtype == DType.BOOL) {
-                    // A byte that is neither 0 nor 1 is not a boolean for the engine's kernels.
-                    return s.keep(raw.ne(0).view(shape));
-                }
-                // The engine reads elements at multiples of their size only.
-                Tensor aligned = offset % dtype.bytes() == 0 ? raw : raw.copy();
-                return s.keep(aligned.viewAs(dtype).view(shape));
-            }
+            file.close();
         }
     }
 }
