@@ -50,26 +50,34 @@ public final class Tensor implements AutoCloseable {
 
     public static Tensor of(float[] values, long... shape) {
         Tensor t = sized(DType.FLOAT32, values.length, shape);
-        t.engine().data_ptr_float().put(values, 0, values.length);
+        if (values.length > 0) { // an empty tensor has no address
+            t.engine().data_ptr_float().put(values, 0, values.length);
+        }
         return t;
     }
 
     public static Tensor of(double[] values, long... shape) {
         Tensor t = sized(DType.FLOAT64, values.length, shape);
-        t.engine().data_ptr_double().put(values, 0, values.length);
+        if (values.length > 0) { // an empty tensor has no address
+            t.engine().data_ptr_double().put(values, 0, values.length);
+        }
         return t;
     }
 
     public static Tensor of(long[] values, long... shape) {
         Tensor t = sized(DType.INT64, values.length, shape);
-        t.engine().data_ptr_long().put(values, 0, values.length);
+        if (values.length > 0) { // an empty tensor has no address
+            t.engine().data_ptr_long().put(values, 0, values.length);
+        }
         return t;
     }
 
     /** Bytes as UINT8. */
     public static Tensor of(byte[] values, long... shape) {
         Tensor t = sized(DType.UINT8, values.length, shape);
-        t.engine().data_ptr_byte().put(values, 0, values.length);
+        if (values.length > 0) { // an empty tensor has no address
+            t.engine().data_ptr_byte().put(values, 0, values.length);
+        }
         return t;
     }
 
@@ -80,7 +88,9 @@ public final class Tensor implements AutoCloseable {
             bytes[i] = (byte) (values[i] ? 1 : 0);
         }
         Tensor t = sized(DType.BOOL, values.length, shape);
-        new BytePointer(t.engine().data_ptr()).put(bytes, 0, bytes.length);
+        if (bytes.length > 0) { // an empty tensor has no address
+            new BytePointer(t.engine().data_ptr()).put(bytes, 0, bytes.length);
+        }
         return t;
     }
 
@@ -260,7 +270,9 @@ public final class Tensor implements AutoCloseable {
         try (Tensor t =
                 Scope.detach(to(DType.FLOAT32).to(Device.CPU).contiguous().alias())) {
             float[] r = new float[arrayLength()];
-            t.engine().data_ptr_float().get(r, 0, r.length);
+            if (r.length > 0) {
+                t.engine().data_ptr_float().get(r, 0, r.length);
+            }
             return r;
         }
     }
@@ -270,7 +282,9 @@ public final class Tensor implements AutoCloseable {
         try (Tensor t =
                 Scope.detach(to(DType.FLOAT64).to(Device.CPU).contiguous().alias())) {
             double[] r = new double[arrayLength()];
-            t.engine().data_ptr_double().get(r, 0, r.length);
+            if (r.length > 0) {
+                t.engine().data_ptr_double().get(r, 0, r.length);
+            }
             return r;
         }
     }
@@ -279,7 +293,9 @@ public final class Tensor implements AutoCloseable {
     public long[] toLongs() {
         try (Tensor t = Scope.detach(to(DType.INT64).to(Device.CPU).contiguous().alias())) {
             long[] r = new long[arrayLength()];
-            t.engine().data_ptr_long().get(r, 0, r.length);
+            if (r.length > 0) {
+                t.engine().data_ptr_long().get(r, 0, r.length);
+            }
             return r;
         }
     }
@@ -292,7 +308,9 @@ public final class Tensor implements AutoCloseable {
                 throw new IllegalArgumentException(describe() + " is larger than one Java array");
             }
             byte[] r = new byte[(int) bytes];
-            new BytePointer(t.engine().data_ptr()).get(r, 0, r.length);
+            if (r.length > 0) {
+                new BytePointer(t.engine().data_ptr()).get(r, 0, r.length);
+            }
             return r;
         }
     }
