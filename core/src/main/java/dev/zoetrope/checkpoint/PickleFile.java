@@ -308,13 +308,16 @@ final class PickleFile implements TensorFile {
     }
 
     private static boolean isDense(Pickle.Strided t, int... order) {
+        if (t.shape().contains(0L)) {
+            return true; // whatever its strides say, there is nothing to read
+        }
         long expected = 1;
         for (int k = order.length - 1; k >= 0; k--) {
             int axis = order[k];
             if (t.shape().get(axis) != 1 && t.strides().get(axis) != expected) {
                 return false;
             }
-            expected *= Math.max(t.shape().get(axis), 1);
+            expected *= t.shape().get(axis);
         }
         return true;
     }
@@ -328,7 +331,7 @@ final class PickleFile implements TensorFile {
             for (int i = 0; i < shape.length; i++) {
                 index = index.unsqueeze(-1)
                         .add(Tensor.arange(shape[i]).mul((long) t.strides().get(i)));
-                last += Math.max(shape[i] - 1, 0) * t.strides().get(i);
+                last += (shape[i] - 1) * t.strides().get(i);
             }
             Tensor all = file.view(e.storageOffset() + t.offset() * t.dtype().bytes(), t.dtype(), last + 1);
             return s.keep(all.indexSelect(0, index.reshape(-1)).reshape(shape));
