@@ -1,0 +1,22 @@
+package dev.zoetrope.nn;
+
+import dev.zoetrope.tensor.Tensor;
+
+/**
+ * Rotary position embedding, arXiv:2104.09864: pairs of features turn by an angle that grows with the position.
+ * {@code cos} and {@code sin} broadcast against the tensor that is turned.
+ */
+public record Rotary(Tensor cos, Tensor sin) {
+    /** From angles {@code [T, D / 2]}. */
+    public static Rotary of(Tensor angles) {
+        return new Rotary(angles.cos(), angles.sin());
+    }
+
+    /** Pairs are (i, i + D / 2): the halves turn against each other. {@code x [B, heads, T, D]}. */
+    public Tensor halves(Tensor x) {
+        long half = x.size(-1) / 2;
+        Tensor a = x.narrow(-1, 0, half);
+        Tensor b = x.narrow(-1, half, half);
+        return Tensor.cat(-1, a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin)));
+    }
+}
