@@ -96,6 +96,11 @@ final class PickleFile implements TensorFile {
         if (zip.containsKey(folder + "constants.pkl")) {
             throw refuse("this is a TorchScript program, not a checkpoint; save its state dictionary as safetensors");
         }
+        zip.forEach((n, e) -> {
+            if (e.compressed()) {
+                throw refuse("entry " + n + " is compressed, which PyTorch never does; save the checkpoint again");
+            }
+        });
         ZipDirectory.Entry order = zip.get(folder + "byteorder");
         if (order != null && !text(channel, order).equals("little")) {
             throw refuse("it was written on a big-endian machine, which is not supported");

@@ -207,7 +207,8 @@ public final class Weights implements AutoCloseable {
 
     /**
      * Keys below this path that a release stores and the model derives, such as position ids, are not reported as
-     * unused. The expression must match the whole rest of the key.
+     * unused. The expression must match the whole rest of the key. For a file in another naming scheme see
+     * {@link Checkpoint#ignore}, which takes the file's own names.
      */
     public void ignorable(String expression) {
         if (root.file() != null) {

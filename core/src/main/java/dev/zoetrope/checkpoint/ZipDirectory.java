@@ -24,8 +24,8 @@ final class ZipDirectory {
     private static final int MAX_COMMENT = 65_535;
     private static final long MAX_DIRECTORY = 64 << 20;
 
-    /** Bytes {@code offset} to {@code offset + size} of the file. */
-    record Entry(long offset, long size) {}
+    /** Bytes {@code offset} to {@code offset + size} of the file; something else where it is compressed. */
+    record Entry(long offset, long size, boolean compressed) {}
 
     private final FileChannel file;
     private final long fileSize;
@@ -112,13 +112,11 @@ final class ZipDirectory {
             throw refuse("entry " + entry + " is damaged");
         }
         long offset = local + 30 + Short.toUnsignedInt(header.getShort(26)) + Short.toUnsignedInt(header.getShort(28));
-        if (size < 0 || offset > fileSize || size > fileSize - offset) {
-            throw refuse("entry " + entry + " of " + size + " bytes reaches past the end of the file");
+        if (size < 0 || stored < 0 || offset > fileSize || stored > fileSize - offset) {
+            throw refuse("entry " + entry + " of " + stored + " bytes reaches past the end of the file");
         }
-        if (method != 0 || stored != size) {
-            throw refuse("entry " + entry + " is compressed, which PyTorch never does; save the checkpoint again");
-        }
-        if (into.put(entry, new Entry(offset, size)) != null) {
+        boolean compressed = method != 0 || stored != size;
+        if (into.put(entry, new Entry(offset, size, compressed)) != null) {
             throw refuse("entry " + entry + " is there twice");
         }
     }

@@ -176,6 +176,26 @@ class PickleTest {
         }
     }
 
+    @Test
+    void programsCompressedAndTruncatedArchivesAreRefused() throws IOException {
+        Path file = dir.resolve("evil.pt");
+        for (String entry : new String[] {"x/constants.pkl", "x/other"}) {
+            try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(file))) {
+                store(zip, "x/data.pkl", bytes("}."));
+                zip.putNextEntry(new ZipEntry(entry)); // deflated
+                zip.write(new byte[100]);
+            }
+            assertThatThrownBy(() -> Checkpoint.open(file))
+                    .isInstanceOf(UserError.class)
+                    .hasMessageContaining(entry.equals("x/other") ? "x/other is compressed" : "TorchScript program");
+        }
+        byte[] whole = Files.readAllBytes(Fixtures.file("plain.pt"));
+        Files.write(file, Arrays.copyOf(whole, whole.length - 30));
+        assertThatThrownBy(() -> Checkpoint.open(file))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("cut short, download it again");
+    }
+
     @Property(tries = 400)
     void damagedFilesNeverReadOutside(@ForAll long seed) throws IOException {
         Random random = new Random(seed);
