@@ -4,6 +4,7 @@ import dev.zoetrope.tensor.UserError;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -319,7 +320,7 @@ public final class Hub {
                 try {
                     Files.createSymbolicLink(
                             temporary, pointer.getParent().toAbsolutePath().relativize(blob.toAbsolutePath()));
-                } catch (UnsupportedOperationException | java.nio.file.FileSystemException e) {
+                } catch (UnsupportedOperationException | FileSystemException e) {
                     Files.copy(blob, temporary); // file systems and accounts that have no links
                 }
                 Files.move(temporary, pointer, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);

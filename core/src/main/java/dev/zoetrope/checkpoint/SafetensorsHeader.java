@@ -2,6 +2,7 @@ package dev.zoetrope.checkpoint;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
@@ -89,7 +90,7 @@ record SafetensorsHeader(long dataStart, Map<String, Slot> tensors, Map<String, 
             return parse(new Bounded(in, length), 8 + length, fileSize, file);
         } catch (CharacterCodingException e) {
             throw refuse(file, "the header is not UTF-8");
-        } catch (com.fasterxml.jackson.core.JsonProcessingException e) {
+        } catch (JsonProcessingException e) {
             throw new UserError(file + ": bad safetensors header: " + e.getOriginalMessage(), e);
         } catch (IOException e) {
             throw new UserError(file + ": cannot read: " + e.getMessage(), e);
