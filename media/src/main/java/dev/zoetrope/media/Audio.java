@@ -9,6 +9,7 @@ import java.util.Arrays;
  *     over must not write to them any more.
  * @param rate samples a second
  */
+@SuppressWarnings("ArrayRecordComponent")
 public record Audio(float[][] samples, int rate) {
 
     public Audio {

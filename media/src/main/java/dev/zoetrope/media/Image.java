@@ -12,6 +12,7 @@ import java.util.Arrays;
  * @param rgb samples [height, width, 3] row by row from the top left, 0..255 in each byte. The array is not copied: whoever
  *     hands it over must not write to it any more.
  */
+@SuppressWarnings("ArrayRecordComponent")
 public record Image(int width, int height, byte[] rgb) {
 
     public Image {
@@ -25,7 +26,11 @@ public record Image(int width, int height, byte[] rgb) {
         }
     }
 
-    /** A picture of one colour. @param colour 0xRRGGBB */
+    /**
+     * A picture of one colour.
+     *
+     * @param colour 0xRRGGBB
+     */
     public static Image filled(int width, int height, int colour) {
         byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
         for (int i = 0; i < rgb.length; i += 3) {
@@ -76,7 +81,7 @@ public record Image(int width, int height, byte[] rgb) {
             throw new IndexOutOfBoundsException("image: pixel (" + x + ", " + y + ") of " + width + "x" + height);
         }
         int at = 3 * (y * width + x);
-        return (rgb[at] & 0xff) << 16 | (rgb[at + 1] & 0xff) << 8 | rgb[at + 2] & 0xff;
+        return ((rgb[at] & 0xff) << 16) | ((rgb[at + 1] & 0xff) << 8) | (rgb[at + 2] & 0xff);
     }
 
     /** The part of columns left .. left + width and rows top .. top + height; what lies outside the picture is black. */

@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param std what it is divided by then, one a channel
  * @param padTo the size to which zeros fill up on the right and below afterwards, or null
  */
+@SuppressWarnings("ArrayRecordComponent")
 public record ImageProcessor(List<Step> steps, double scale, double[] mean, double[] std, @Nullable Size padTo) {
 
     /** A size in pixels. */
@@ -37,6 +38,7 @@ public record ImageProcessor(List<Step> steps, double scale, double[] mean, doub
      * @param contentHeight how many rows from the top are picture; the rest is padding behind the normalisation
      * @param contentWidth how many columns from the left are picture
      */
+    @SuppressWarnings("ArrayRecordComponent")
     public record Pixels(float[] values, int height, int width, int contentHeight, int contentWidth) {}
 
     /** One change of the 8-bit picture. */
@@ -101,7 +103,11 @@ public record ImageProcessor(List<Step> steps, double scale, double[] mean, doub
         }
     }
 
-    /** To a square by stripes of one colour on both sides, an odd row or column of it behind. @param colour 0xRRGGBB */
+    /**
+     * To a square by stripes of one colour on both sides, an odd row or column of it behind.
+     *
+     * @param colour 0xRRGGBB
+     */
     public record PadToSquare(int colour) implements Step {
         @Override
         public Image apply(Image image) {
@@ -127,6 +133,7 @@ public record ImageProcessor(List<Step> steps, double scale, double[] mean, doub
     private static final double[] IMAGENET_STD = {0.229, 0.224, 0.225};
 
     /** What the published processors do where their configuration is silent. */
+    @SuppressWarnings("ImmutableEnumChecker") // nobody writes to its arrays
     private enum Kind {
         VIT(Shape.EXACT, 224, 0, Filter.BILINEAR, HALF, HALF),
         DEIT(Shape.EXACT, 256, 224, Filter.BICUBIC, HALF, HALF),

@@ -43,12 +43,20 @@ public final class Images {
         return read(bytes(file), file.toString());
     }
 
-    /** Reads a picture as it is to be shown. @param name what errors call it */
+    /**
+     * Reads a picture as it is to be shown.
+     *
+     * @param name what errors call it
+     */
     public static Image read(byte[] data, String name) {
         return read(data, name, Orientation.SHOWN);
     }
 
-    /** Reads a picture; of moving ones the first frame. @param name what errors call it */
+    /**
+     * Reads a picture; of moving ones the first frame.
+     *
+     * @param name what errors call it
+     */
     public static Image read(byte[] data, String name, Orientation orientation) {
         Image image;
         byte[] exif;
@@ -102,12 +110,20 @@ public final class Images {
         AtomicFile.write(file, out -> out.write(data));
     }
 
-    /** A PNG file in memory. @param text keyword (1 to 79 Latin-1 characters) to text */
+    /**
+     * A PNG file in memory.
+     *
+     * @param text keyword (1 to 79 Latin-1 characters) to text
+     */
     public static byte[] png(Image image, Map<String, String> text) {
         return Png.write(image, text);
     }
 
-    /** A JPEG file in memory. @param quality 1..100 */
+    /**
+     * A JPEG file in memory.
+     *
+     * @param quality 1..100
+     */
     public static byte[] jpeg(Image image, int quality) {
         if (quality < 1 || quality > 100) {
             throw new IllegalArgumentException("jpeg: quality " + quality + ", must be 1 to 100");

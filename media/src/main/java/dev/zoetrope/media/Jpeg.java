@@ -45,6 +45,7 @@ final class Jpeg {
      * @param adobe the colour transform of Adobe's segment, or -1 without one
      * @param exif the bytes of an Exif segment behind its signature, or null
      */
+    @SuppressWarnings("ArrayRecordComponent")
     record Header(
             int width,
             int height,
@@ -72,7 +73,7 @@ final class Jpeg {
                 if (marker == EOI || marker == SOS) {
                     break;
                 }
-                if (marker <= 1 || marker >= 0xd0 && marker <= 0xd8) {
+                if (marker <= 1 || (marker >= 0xd0 && marker <= 0xd8)) {
                     continue; // markers without a body
                 }
                 int length = in.getShort() & 0xffff;
@@ -102,7 +103,7 @@ final class Jpeg {
 
         private static Header frame(ByteBuffer body, boolean jfif, int adobe, byte @Nullable [] exif, String name) {
             int components = body.limit() < 6 ? 0 : body.get(5);
-            if (components != 1 && components != 3 && components != 4 || body.limit() < 6 + 3 * components) {
+            if ((components != 1 && components != 3 && components != 4) || body.limit() < 6 + 3 * components) {
                 throw Images.broken(name, "JPEG has " + components + " components, expected 1, 3 or 4");
             }
             StringBuilder ids = new StringBuilder();
@@ -173,9 +174,9 @@ final class Jpeg {
         int luma = row[i];
         int blue = row[i + 1] - 128;
         int red = row[i + 2] - 128;
-        row[i] = clip(luma + (91881 * red + 32768 >> 16));
-        row[i + 1] = clip(luma + (-22554 * blue - 46802 * red + 32768 >> 16));
-        row[i + 2] = clip(luma + (116130 * blue + 32768 >> 16));
+        row[i] = clip(luma + ((91881 * red + 32768) >> 16));
+        row[i + 1] = clip(luma + ((-22554 * blue - 46802 * red + 32768) >> 16));
+        row[i + 2] = clip(luma + ((116130 * blue + 32768) >> 16));
     }
 
     /** Cyan, magenta, yellow and black to light, without colour profiles. Adobe stores inks upside down. */
@@ -190,7 +191,7 @@ final class Jpeg {
         for (int c = 0; c < 3; c++) {
             int ink = inverted ? 255 - row[i + c] : row[i + c];
             int product = ink * light + 128;
-            row[i + c] = clip(light - ((product >> 8) + product >> 8)); // product / 255, rounded
+            row[i + c] = clip(light - (((product >> 8) + product) >> 8)); // product / 255, rounded
         }
     }
 
@@ -220,7 +221,11 @@ final class Jpeg {
         }
     }
 
-    /** The file of a picture. @param quality 1..100 */
+    /**
+     * The file of a picture.
+     *
+     * @param quality 1..100
+     */
     static byte[] write(Image image, int quality) {
         ImageWriter writer = ImageIO.getImageWritersByFormatName("jpeg").next();
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();

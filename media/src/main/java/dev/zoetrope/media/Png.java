@@ -135,7 +135,7 @@ final class Png {
                 default -> {}
             }
         }
-        if (header == null || compressed.isEmpty() || header.colour == PALETTE && !hasPalette) {
+        if (header == null || compressed.isEmpty() || (header.colour == PALETTE && !hasPalette)) {
             throw Images.broken(
                     name,
                     "PNG has no " + (header == null ? "IHDR" : hasPalette ? "IDAT" : "PLTE or IDAT")
@@ -235,7 +235,7 @@ final class Png {
             }
             case 3 -> {
                 for (int i = pixelBytes; i < row.length; i++) {
-                    row[i] += (byte) ((row[i - pixelBytes] & 0xff) + (above[i] & 0xff) >> 1);
+                    row[i] += (byte) (((row[i - pixelBytes] & 0xff) + (above[i] & 0xff)) >> 1);
                 }
             }
             case 4 -> {
@@ -286,7 +286,7 @@ final class Png {
     /** Sample i of a row of at most 8 bits a sample. */
     private static int sample(int depth, byte[] row, int offset, int i) {
         int bit = i * depth;
-        return (row[offset + bit / 8] & 0xff) >> 8 - depth - bit % 8 & (1 << depth) - 1;
+        return ((row[offset + bit / 8] & 0xff) >> (8 - depth - bit % 8)) & ((1 << depth) - 1);
     }
 
     /** The text chunks in their order; of a repeated keyword the last. */
@@ -442,7 +442,7 @@ final class Png {
             candidates[0][1 + i] = (byte) value;
             candidates[1][1 + i] = (byte) (value - left);
             candidates[2][1 + i] = (byte) (value - above);
-            candidates[3][1 + i] = (byte) (value - (left + above >> 1));
+            candidates[3][1 + i] = (byte) (value - ((left + above) >> 1));
             candidates[4][1 + i] = (byte) (value - paeth(left, above, aboveLeft));
             for (int f = 0; f < 5; f++) {
                 sums[f] += Math.abs(candidates[f][1 + i]);

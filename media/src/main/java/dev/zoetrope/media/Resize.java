@@ -65,6 +65,7 @@ public final class Resize {
     }
 
     /** For each output position the first input position that it reads, and the weights from there on. */
+    @SuppressWarnings("ArrayRecordComponent")
     private record Taps(int[] first, int[][] weights) {
 
         static Taps of(int from, int to, Filter filter) {
@@ -112,7 +113,7 @@ public final class Resize {
         for (int y = 0; y < image.height(); y++) {
             int row = 3 * y * image.width();
             for (int x = 0; x < width; x++) {
-                int red = 1 << FRACTION_BITS - 1;
+                int red = 1 << (FRACTION_BITS - 1);
                 int green = red;
                 int blue = red;
                 int from = row + 3 * taps.first[x];
@@ -140,7 +141,7 @@ public final class Resize {
         byte[] out = new byte[Math.multiplyExact(stride, height)];
         int[] sums = new int[stride];
         for (int y = 0; y < height; y++) {
-            Arrays.fill(sums, 1 << FRACTION_BITS - 1);
+            Arrays.fill(sums, 1 << (FRACTION_BITS - 1));
             int from = taps.first[y] * stride;
             for (int weight : taps.weights[y]) {
                 for (int i = 0; i < stride; i++) {
