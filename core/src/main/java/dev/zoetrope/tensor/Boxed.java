@@ -3,6 +3,7 @@ package dev.zoetrope.tensor;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Dispatcher;
@@ -26,6 +27,30 @@ final class Boxed {
      * Long, Double, Boolean, String, long[], double[], List of Tensor, or null for none. Returns the first result.
      */
     static Tensor call(String operator, String overload, @Nullable Object... arguments) {
+        return call(operator, overload, arguments, stack -> {
+            org.bytedeco.pytorch.Tensor result =
+                    new org.bytedeco.pytorch.Tensor(first(operator, stack).toTensor());
+            result.retainReference();
+            return Tensor.make(operator, () -> result);
+        });
+    }
+
+    /** Calls an operator whose result is a list of tensors. */
+    static List<Tensor> callForList(String operator, String overload, @Nullable Object... arguments) {
+        return call(operator, overload, arguments, stack -> {
+            List<Tensor> results = Tensor.list(operator, first(operator, stack).toTensorVector());
+            results.forEach(t -> t.engine().retainReference());
+            return results;
+        });
+    }
+
+    /** Calls an operator that changes its arguments and returns nothing. */
+    static void run(String operator, String overload, @Nullable Object... arguments) {
+        call(operator, overload, arguments, stack -> true);
+    }
+
+    private static <T> T call(
+            String operator, String overload, @Nullable Object[] arguments, Function<IValueVector, T> result) {
         Engine.load();
         OperatorHandle handle = OPERATORS.computeIfAbsent(operator + "." + overload, k -> {
             try (OperatorHandle found = Dispatcher.singleton().findSchemaOrThrow("aten::" + operator, overload)) {
@@ -38,17 +63,17 @@ final class Boxed {
                 stack.push_back(value(a));
             }
             handle.callBoxed(stack);
-            org.bytedeco.pytorch.Tensor result = stack.size() == 0
-                    ? null
-                    : new org.bytedeco.pytorch.Tensor(stack.get(0).toTensor());
-            if (result == null) {
-                throw new IllegalStateException(operator + " returned nothing");
-            }
-            result.retainReference();
-            return Tensor.make(operator, () -> result);
+            return result.apply(stack);
         } catch (RuntimeException e) {
             throw TensorException.of(operator, e, tensors(arguments));
         }
+    }
+
+    private static IValue first(String operator, IValueVector results) {
+        if (results.size() == 0) {
+            throw new IllegalStateException(operator + " returned nothing");
+        }
+        return results.get(0);
     }
 
     private static IValue value(@Nullable Object a) {
