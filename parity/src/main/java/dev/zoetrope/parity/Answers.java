@@ -1,0 +1,56 @@
+package dev.zoetrope.parity;
+
+import dev.zoetrope.tensor.Tensor;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/** What an entry answers: a tensor for each output, and how it fared with texts that a case gives in its parameters. */
+final class Answers {
+    private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+    private final Map<String, String> differences = new LinkedHashMap<>();
+
+    void put(String output, Tensor answer) {
+        tensors.put(output, answer);
+    }
+
+    /** Numbers of a list, {@code [N]}. */
+    void put(String output, double... answer) {
+        float[] values = new float[answer.length];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) answer[i];
+        }
+        put(output, Tensor.of(values, values.length));
+    }
+
+    /** Rows of tokens, filled up at the end to the longest. */
+    void put(String output, Collection<long[]> rows, long fill) {
+        put(output, Case.rows(rows, fill));
+    }
+
+    /** Something that is no tensor: must be equal to what the case's parameters say. */
+    void equal(String what, Object expected, Object answer) {
+        if (!Objects.deepEquals(expected, answer)) {
+            differences.put(what, "expected " + show(expected) + ", answered " + show(answer));
+        }
+    }
+
+    @Nullable
+    Tensor get(String output) {
+        return tensors.get(output);
+    }
+
+    Map<String, String> differences() {
+        return differences;
+    }
+
+    private static String show(Object o) {
+        String text =
+                o instanceof long[] l ? Arrays.toString(l) : o instanceof List<?> ? o.toString() : "\"" + o + "\"";
+        return text.length() <= 200 ? text : text.substring(0, 200) + "...";
+    }
+}

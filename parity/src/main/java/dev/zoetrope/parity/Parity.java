@@ -1,0 +1,127 @@
+package dev.zoetrope.parity;
+
+import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.Scope;
+import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.tensor.UserError;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+
+/**
+ * Runs reference cases: an operation of a model each, with a small checkpoint, inputs and the answers of the reference
+ * implementation. The checkpoint is loaded as a user loads one, the operation is done, and each output is held against
+ * the expected one: for floats {@code max|a - b| / max|b|} (absolute where max|b| is below 1e-3) is at most the case's
+ * tolerance, whole numbers and booleans are equal, and what is not finite fails.
+ */
+public final class Parity {
+    private static final Map<String, Entry> ENTRIES = entries();
+
+    private Parity() {}
+
+    private static Map<String, Entry> entries() {
+        Map<String, Entry> r = new TreeMap<>();
+        TrainingEntries.register(r);
+        return r;
+    }
+
+    /** Cases, or manifests, that passed and failed. */
+    public record Summary(int passed, int failed) {
+        public boolean ok() {
+            return failed == 0 && passed > 0;
+        }
+
+        @Override
+        public String toString() {
+            return passed + " passed, " + failed + " failed";
+        }
+    }
+
+    /**
+     * Runs every case.json below the folders and prints a line an output, {@code PASS system/case output error tolerance}
+     * or {@code FAIL system/case output reason}, and the totals at the end. An entry that is not known fails.
+     */
+    public static Summary run(List<Path> folders, PrintStream out) {
+        int passed = 0;
+        int failed = 0;
+        for (Path file : find(folders)) {
+            List<Line> lines = run(file);
+            lines.forEach(out::println);
+            if (lines.stream().allMatch(Line::passed)) {
+                passed++;
+            } else {
+                failed++;
+            }
+        }
+        Summary summary = new Summary(passed, failed);
+        out.println(summary);
+        return summary;
+    }
+
+    /** Every case.json below the folders, in the order of their paths. */
+    static List<Path> find(List<Path> folders) {
+        List<Path> r = new ArrayList<>();
+        for (Path folder : folders) {
+            if (!Files.isDirectory(folder)) {
+                throw new UserError(folder + ": there is no such folder");
+            }
+            try (Stream<Path> all = Files.walk(folder)) {
+                all.filter(f -> f.endsWith("case.json")).sorted().forEach(r::add);
+            } catch (IOException e) {
+                throw new UserError(folder + ": cannot read: " + e, e);
+            }
+        }
+        if (r.isEmpty()) {
+            throw new UserError("no case.json below " + folders);
+        }
+        return r;
+    }
+
+    /** Runs one case; never throws for what a case can cause. */
+    static List<Line> run(Path file) {
+        String name = String.valueOf(file.toAbsolutePath().getParent().getFileName());
+        List<Case.Output> outputs = List.of();
+        List<Line> lines = new ArrayList<>();
+        Answers answers = new Answers();
+        String reason = "not answered";
+        try (Scope s = Scope.open();
+                Autograd.Mode off = Autograd.off()) {
+            Case c = Case.read(file);
+            name = c.name();
+            outputs = c.outputs();
+            if (outputs.isEmpty()) {
+                return List.of(Line.fail(name, "-", "case.json names no outputs"));
+            }
+            Entry entry = ENTRIES.get(c.entry());
+            if (entry == null) {
+                reason = "unknown entry " + c.entry();
+            } else {
+                try {
+                    entry.answer(c, answers);
+                } catch (RuntimeException e) {
+                    reason = e instanceof UserError ? String.valueOf(e.getMessage()) : e.toString();
+                }
+            }
+            Map<String, Tensor> expected = c.expected();
+            for (Case.Output o : outputs) {
+                Tensor answer = answers.get(o.name());
+                lines.add(
+                        answer == null
+                                ? Line.fail(name, o.name(), reason)
+                                : Comparison.of(name, o, expected.get(o.name()), answer));
+            }
+            for (Map.Entry<String, String> d : answers.differences().entrySet()) {
+                lines.add(Line.fail(name, d.getKey(), d.getValue()));
+            }
+            return lines;
+        } catch (UserError e) {
+            return List.of(Line.fail(name, "-", String.valueOf(e.getMessage())));
+        }
+    }
+}
