@@ -45,6 +45,16 @@ public record Audio(float[][] samples, int rate) {
         return (double) length() / rate;
     }
 
+    /** The beginning, at most so many seconds of it. */
+    public Audio first(double seconds) {
+        int length = (int) Math.min(length(), Math.round(seconds * rate));
+        float[][] beginning = new float[channels()][];
+        for (int c = 0; c < beginning.length; c++) {
+            beginning[c] = Arrays.copyOf(samples[c], length);
+        }
+        return new Audio(beginning, rate);
+    }
+
     @Override
     public boolean equals(Object other) {
         return other instanceof Audio audio && rate == audio.rate && Arrays.deepEquals(samples, audio.samples);

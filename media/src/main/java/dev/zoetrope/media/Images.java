@@ -179,7 +179,7 @@ public final class Images {
     }
 
     /** The picture as an Exif orientation wants it shown. */
-    private static Image turned(Image image, int orientation) {
+    static Image turned(Image image, int orientation) {
         if (orientation == 1) {
             return image;
         }

@@ -1,0 +1,124 @@
+package dev.zoetrope.media;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.zoetrope.media.Clips.Limits;
+import dev.zoetrope.media.Clips.Scale;
+import dev.zoetrope.tensor.UserError;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class ClipsTest {
+
+    @TempDir
+    Path folder;
+
+    @ParameterizedTest
+    @CsvSource({"64, 64, 8", "70, 50, 23.976"})
+    void mp4KeepsFramesRateAndWords(int width, int height, double fps) {
+        Clip clip = Pictures.disc(width, height, 12, fps);
+        Path file = folder.resolve("a.mp4");
+        Clips.write(clip, file, Map.of("title", "Disc", "seed", "7", "prompt", "ein \"Kreis\" ⭕"));
+        Clip back = Clips.read(file);
+        assertThat(back.frames()).hasSize(12);
+        assertThat(back.fps()).isCloseTo(fps, within(0.01));
+        assertThat(back.audio()).isNull();
+        for (int i = 0; i < 12; i++) {
+            assertThat(Pictures.psnr(clip.frames().get(i), back.frames().get(i)))
+                    .isGreaterThan(28); // without any codec, shared colours leave 31
+        }
+        assertThat(Clips.metadata(file)).containsEntry("title", "Disc");
+        assertThat(Clips.metadata(file).get("comment"))
+                .contains("\"prompt\":\"ein \\\"Kreis\\\" ⭕\"", "\"seed\":\"7\"");
+        assertThat(folder).isDirectoryContaining("glob:**/a.mp4").isDirectoryNotContaining("glob:**/*partial*");
+    }
+
+    @Test
+    void enlargedPixelsStayCrisp() {
+        Clip clip = Pictures.disc(32, 32, 4, 8);
+        Path file = folder.resolve("a.mp4");
+        Clips.write(clip, file, Map.of(), new Scale(8, Filter.NEAREST));
+        Image back = Clips.read(file).frames().get(3);
+        assertThat(Pictures.psnr(Resize.by(clip.frames().get(3), 8, Filter.NEAREST), back))
+                .isGreaterThan(38);
+    }
+
+    @Test
+    void oddAndTinySidesAreFilledUp() {
+        Path file = folder.resolve("a.mp4");
+        Clip clip = Pictures.disc(33, 7, 2, 4);
+        Clips.write(clip, file);
+        Image back = Clips.read(file).frames().get(0);
+        assertThat(back).extracting(Image::width, Image::height).containsExactly(34, 16);
+        assertThat(Pictures.psnr(clip.frames().get(0), back.crop(0, 0, 33, 7))).isGreaterThan(25);
+    }
+
+    @Test
+    void mp4KeepsSound() {
+        float[] tone = new float[16_000];
+        for (int i = 0; i < tone.length; i++) {
+            tone[i] = (float) (0.5 * Math.sin(2 * Math.PI * 440 * i / 16_000));
+        }
+        Path file = folder.resolve("a.mp4");
+        Clip clip = Pictures.disc(32, 32, 8, 8);
+        Clips.write(new Clip(clip.frames(), 8, Audio.mono(tone, 16_000)), file);
+        Audio back = Clips.read(file).audio();
+        assertThat(back)
+                .isNotNull()
+                .extracting(Audio::rate, Audio::channels, Audio::length)
+                .containsExactly(48_000, 1, 48_000);
+        Audio original = Resample.to(Audio.mono(tone, 16_000), 48_000);
+        double error = 0;
+        for (int i = 4_800; i < 43_200; i++) {
+            error += Math.pow(back.samples()[0][i] - original.samples()[0][i], 2);
+        }
+        assertThat(Math.sqrt(error / 38_400)).isLessThan(0.01);
+    }
+
+    @Test
+    void readsFirstOrSpreadFrames() {
+        Path file = folder.resolve("a.mp4");
+        Clip clip = Pictures.disc(32, 32, 10, 10);
+        Clips.write(clip, file);
+        List<Image> all = Clips.read(file).frames();
+        assertThat(Clips.read(file, Limits.first(3)).frames()).isEqualTo(all.subList(0, 3));
+        Clip spread = Clips.read(file, Limits.spread(4));
+        assertThat(spread.frames()).containsExactly(all.get(0), all.get(3), all.get(6), all.get(9));
+        assertThat(spread.fps()).isEqualTo(4);
+    }
+
+    @Test
+    void folderOfPictures() {
+        Clip clip = Pictures.disc(20, 10, 3, 8);
+        Clips.write(clip, folder.resolve("frames"), Map.of("seed", "3"));
+        assertThat(Clips.read(folder.resolve("frames")).frames()).isEqualTo(clip.frames());
+        assertThat(Images.text(folder.resolve("frames/frame-00002.png"))).containsEntry("seed", "3");
+    }
+
+    @Test
+    void saysWhatIsWrongAndLeavesNothingBehind() throws IOException {
+        Clip clip = Pictures.disc(16, 16, 2, 8);
+        assertThatThrownBy(() -> Clips.write(clip, folder.resolve("a.mov")))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("a.mov: a clip cannot be written as .mov; known are .mp4, .gif, .webp");
+        assertThatThrownBy(() -> Clips.write(clip, folder.resolve("a.png"))).hasMessageContaining("a clip of 2 frames");
+        Path text = Files.writeString(folder.resolve("text.mp4"), "#EXTM3U\nhttp://localhost/secret.ts\n");
+        assertThatThrownBy(() -> Clips.read(text))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("text.mp4: not a video or sound that can be read");
+        assertThatThrownBy(() -> Clips.read(folder.resolve("none.mp4"))).hasMessageEndingWith("none.mp4: no such file");
+        Path taken = Files.createDirectory(folder.resolve("taken.mp4"));
+        Files.writeString(taken.resolve("x"), "y");
+        assertThatThrownBy(() -> Clips.write(clip, taken)).isInstanceOf(UserError.class);
+        assertThat(folder).isDirectoryNotContaining("glob:**/*partial*");
+    }
+}
