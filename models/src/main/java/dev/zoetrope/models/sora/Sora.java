@@ -1,0 +1,214 @@
+package dev.zoetrope.models.sora;
+
+import dev.zoetrope.checkpoint.Check;
+import dev.zoetrope.checkpoint.Checkpoint;
+import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.media.Tokenizer;
+import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.RandomSource;
+import dev.zoetrope.tensor.Scope;
+import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.tensor.UserError;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.function.BiPredicate;
+
+/**
+ * The whole text-to-video model: caption encoder, space-time transformer and video autoencoder, joined by flow matching.
+ * A folder holds {@code model_index.json} and one folder a part, {@code tokenizer}, {@code text_encoder},
+ * {@code transformer}, {@code autoencoder}, each with config.json and model.safetensors.
+ *
+ * <p>Time runs from 0 (noise) to 1 (picture): {@code z_t = (1 - t) noise + t clean}. The transformer predicts the clean
+ * latents, from which the velocity is {@code (clean - z_t) / (1 - t)}.
+ */
+public final class Sora implements AutoCloseable {
+    /** The token of a caption that says nothing, for guidance. */
+    public static final String NO_CAPTION = "[NONE]";
+    /** What words outside the vocabulary become. */
+    public static final String UNKNOWN = "[UNK]";
+
+    private static final String CLASS = "ZoetropeSora";
+
+    /**
+     * @param frames T, 1 for a picture
+     * @param width in pixels, a multiple of 16
+     * @param height in pixels, a multiple of 16
+     * @param steps of the solver
+     * @param guidanceScale how much the caption counts; 1 is none
+     * @param shift above 1 spends more of the steps near the noise, where the caption decides
+     */
+    public record Sampling(int frames, int width, int height, int steps, double guidanceScale, double shift) {
+        public Sampling {
+            Check.positive(frames, "frames");
+            Check.positive(steps, "steps");
+        }
+    }
+
+    private final CaptionEncoder captionEncoder;
+    private final SpaceTimeTransformer transformer;
+    private final VideoAutoencoder autoencoder;
+    private final Tokenizer tokenizer;
+    private final long noCaption;
+    private final long unknown;
+    private final List<Weights> weights;
+
+    /** From parts that stand already, as training does; {@code weights} are closed with the model. */
+    public Sora(
+            CaptionEncoder captionEncoder,
+            SpaceTimeTransformer transformer,
+            VideoAutoencoder autoencoder,
+            Tokenizer tokenizer,
+            List<Weights> weights) {
+        this.captionEncoder = captionEncoder;
+        this.transformer = transformer;
+        this.autoencoder = autoencoder;
+        this.tokenizer = tokenizer;
+        this.noCaption = tokenizer.id(NO_CAPTION);
+        this.unknown = tokenizer.id(UNKNOWN);
+        this.weights = weights;
+    }
+
+    public static Sora load(Path folder) {
+        Path index = folder.resolve("model_index.json");
+        if (!Files.isRegularFile(index)) {
+            throw new UserError(folder + ": no model_index.json; expected the folder of a text-to-video model");
+        }
+        Json.read(index).expect("_class_name", CLASS);
+        Weights text = weights(folder.resolve("text_encoder"));
+        Weights patches = weights(folder.resolve("transformer"));
+        Weights video = weights(folder.resolve("autoencoder"));
+        return new Sora(
+                new CaptionEncoder(CaptionEncoder.Config.of(config(folder.resolve("text_encoder"))), text),
+                new SpaceTimeTransformer(
+                        SpaceTimeTransformer.Config.of(config(folder.resolve("transformer"))), patches),
+                new VideoAutoencoder(VideoAutoencoder.Config.of(config(folder.resolve("autoencoder"))), video),
+                Tokenizer.open(folder.resolve("tokenizer")),
+                List.of(text, patches, video));
+    }
+
+    private static Json config(Path folder) {
+        return Json.read(folder.resolve("config.json"));
+    }
+
+    private static Weights weights(Path folder) {
+        return Weights.load(Checkpoint.open(folder));
+    }
+
+    public CaptionEncoder captionEncoder() {
+        return captionEncoder;
+    }
+
+    public SpaceTimeTransformer transformer() {
+        return transformer;
+    }
+
+    public VideoAutoencoder autoencoder() {
+        return autoencoder;
+    }
+
+    /** Token ids {@code [B, L]} of captions; an empty one becomes the token for none. */
+    public Tensor tokens(List<String> captions) {
+        List<long[]> ids = new ArrayList<>(captions.size());
+        for (String caption : captions) {
+            ids.add(tokenizer.encodePlain(caption));
+        }
+        return captionEncoder.pad(ids, noCaption);
+    }
+
+    /** Words of a caption that the model has never seen. */
+    public List<String> unknownWords(String caption) {
+        List<String> r = new ArrayList<>();
+        for (String word : caption.split("[^\\p{L}\\p{N}]+")) {
+            for (long id : word.isEmpty() ? new long[0] : tokenizer.encodePlain(word)) {
+                if (id == unknown && !r.contains(word)) {
+                    r.add(word);
+                }
+            }
+        }
+        return r;
+    }
+
+    /**
+     * Clips for prompts, one seed each: a seed gives the same clip whatever stands beside it.
+     *
+     * @param negatives what to keep away from, one a prompt; empty for nothing
+     * @param progress told (step, steps) after each step; false stops
+     * @return {@code [B, 3, T, H, W]} in -1..1, owned by the innermost scope
+     * @throws java.util.concurrent.CancellationException when progress says stop
+     */
+    public Tensor sample(
+            List<String> prompts,
+            List<String> negatives,
+            long[] seeds,
+            Sampling p,
+            BiPredicate<Integer, Integer> progress) {
+        int groups = autoencoder.config().groups(p.frames());
+        int channels = autoencoder.config().latentChannels();
+        try (var off = Autograd.off();
+                Scope s = Scope.open()) {
+            List<Tensor> noise = new ArrayList<>();
+            for (long seed : seeds) {
+                try (RandomSource random = RandomSource.of(seed)) {
+                    noise.add(random.normal(channels, groups, p.height() / 8, p.width() / 8));
+                }
+            }
+            Tensor z = Tensor.stack(0, noise); // [B, K, G, h, w]
+            boolean guided = p.guidanceScale() != 1;
+            CaptionEncoder.Encoded captions = encode(prompts, guided ? negatives : List.of());
+            for (int i = 0; i < p.steps(); i++) {
+                double t = time(i, p);
+                try (Scope step = Scope.open()) {
+                    Tensor clean = predict(z, t, captions, guided, p.guidanceScale());
+                    // Euler along (clean - z) / (1 - t)
+                    Tensor next = z.add(clean.sub(z).mul((time(i + 1, p) - t) / (1 - t)));
+                    z = step.keep(next);
+                }
+                if (!progress.test(i + 1, p.steps())) {
+                    throw new java.util.concurrent.CancellationException("stopped after step " + (i + 1));
+                }
+            }
+            Tensor video = autoencoder.decode(z);
+            return s.keep(video.narrow(2, 0, p.frames()).clamp(-1, 1));
+        }
+    }
+
+    private CaptionEncoder.Encoded encode(List<String> prompts, List<String> negatives) {
+        List<String> all = new ArrayList<>(prompts);
+        all.addAll(negatives);
+        return captionEncoder.encode(tokens(all));
+    }
+
+    private Tensor predict(Tensor z, double t, CaptionEncoder.Encoded captions, boolean guided, double scale) {
+        if (!guided) {
+            return transformer.forward(z, Tensor.full(t, z.size(0)), captions);
+        }
+        Tensor both = transformer.forward(Tensor.cat(0, z, z), Tensor.full(t, 2 * z.size(0)), captions);
+        Tensor with = both.narrow(0, 0, z.size(0));
+        Tensor without = both.narrow(0, z.size(0), z.size(0));
+        return without.add(with.sub(without).mul(scale));
+    }
+
+    private static double time(int step, Sampling p) {
+        return shifted((double) step / p.steps(), p.shift());
+    }
+
+    /** Moves a time towards the noise: 0 and 1 stay, the middle goes to 1 / (1 + shift). */
+    public static double shifted(double u, double shift) {
+        return u / (shift - (shift - 1) * u);
+    }
+
+    /** No negative prompts. */
+    public static List<String> none(int n) {
+        return Collections.nCopies(n, "");
+    }
+
+    @Override
+    public void close() {
+        weights.forEach(Weights::close);
+        tokenizer.close();
+    }
+}

@@ -1,0 +1,298 @@
+package dev.zoetrope.models.sora;
+
+import dev.zoetrope.checkpoint.Check;
+import dev.zoetrope.checkpoint.Init;
+import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.nn.Heads;
+import dev.zoetrope.nn.LayerNorm;
+import dev.zoetrope.nn.Linear;
+import dev.zoetrope.nn.RmsNorm;
+import dev.zoetrope.nn.Rotary;
+import dev.zoetrope.tensor.Functional;
+import dev.zoetrope.tensor.Scope;
+import dev.zoetrope.tensor.Tensor;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Diffusion transformer on space-time patches: predicts the clean latents from noisy ones, the time and a caption. The
+ * block is DiT's (arXiv:2212.09748) with adaLN from time and pooled caption, and with the caption's words in context;
+ * positions are rotary over time, height and width (arXiv:2104.09864) beside a table of sines on the input.
+ *
+ * <p>B clips, K latent channels, G x h x w latent frames, rows and columns; N = G (h/2) (w/2) patches; L words; D hidden.
+ */
+public final class SpaceTimeTransformer {
+    private static final double ROTARY_BASE = 50;
+    private static final int TIME_FREQUENCIES = 32;
+    private static final int WAVES = 8;
+
+    /** @param patchSize side of a patch in latent pixels */
+    public record Config(
+            int latentChannels,
+            int patchSize,
+            int hiddenSize,
+            int layers,
+            int heads,
+            int mlpRatio,
+            int textWidth,
+            int textQueries) {
+        public Config {
+            Check.positive(latentChannels, "latent_channels");
+            Check.positive(patchSize, "patch_size");
+            Check.divides(heads, hiddenSize, "heads", "hidden_size");
+            Check.divides(8, hiddenSize / heads, "8", "hidden_size / heads");
+        }
+
+        public static Config of(Json j) {
+            return new Config(
+                    j.get("latent_channels", 32),
+                    j.get("patch_size", 2),
+                    j.get("hidden_size", 256),
+                    j.get("layers", 6),
+                    j.get("heads", 4),
+                    j.get("mlp_ratio", 4),
+                    j.get("text_width", 128),
+                    j.get("text_queries", 4));
+        }
+
+        int patchValues() {
+            return latentChannels * patchSize * patchSize;
+        }
+    }
+
+    private final Config config;
+    private final Linear patchIn;
+    private final Linear positionIn;
+    private final Linear sizeIn;
+    private final Linear timeUp;
+    private final Linear timeDown;
+    private final Linear captionIn;
+    private final Linear conditioning;
+    private final Linear wordsIn;
+    private final LayerNorm plain;
+    private final List<Block> blocks;
+    private final Linear finalModulation;
+    private final Linear patchOut;
+
+    public SpaceTimeTransformer(Config c, Weights w) {
+        config = c;
+        int d = c.hiddenSize();
+        patchIn = new Linear(w.at("patch_in"), c.patchValues(), d);
+        // Drawn so that a position weighs as much as a noisy patch: a smaller table is drowned by the noise.
+        positionIn = new Linear(drawn(w.at("position_in"), Init.normal(.7 / Math.sqrt(5 * WAVES))), 10L * WAVES, d);
+        sizeIn = new Linear(drawn(w.at("size_in"), Init.zeros()), 3, d);
+        timeUp = new Linear(w.at("time_up"), 2L * TIME_FREQUENCIES, d);
+        timeDown = new Linear(w.at("time_down"), d, d);
+        captionIn = new Linear(w.at("caption_in"), (long) c.textQueries() * c.textWidth(), d);
+        conditioning = new Linear(w.at("conditioning"), d, d);
+        wordsIn = new Linear(w.at("words_in"), c.textWidth(), d);
+        plain = LayerNorm.plain(d, 1e-6);
+        blocks = w.at("blocks").stack(c.layers(), at -> new Block(c, at));
+        finalModulation = new Linear(drawn(w.at("final_modulation"), Init.zeros()), d, 2L * d);
+        patchOut = new Linear(drawn(w.at("patch_out"), Init.zeros()), d, c.patchValues());
+    }
+
+    private static Weights drawn(Weights w, Init weight) {
+        return w.initialised((name, init) -> name.endsWith("bias") ? Init.zeros() : weight);
+    }
+
+    public Config config() {
+        return config;
+    }
+
+    /**
+     * @param latents {@code [B, K, G, h, w]}, (1 - t) noise + t clean
+     * @param t {@code [B]}, 0 for noise to 1 for clean
+     * @param caption encoded captions
+     * @return the clean latents as predicted, {@code [B, K, G, h, w]}
+     */
+    public Tensor forward(Tensor latents, Tensor t, CaptionEncoder.Encoded caption) {
+        int p = config.patchSize();
+        int groups = (int) latents.size(2);
+        Check.divides(p, (int) latents.size(3), "patch_size", "height of the latents");
+        Check.divides(p, (int) latents.size(4), "patch_size", "width of the latents");
+        int rows = (int) latents.size(3) / p;
+        int columns = (int) latents.size(4) / p;
+        long words = caption.words().size(1);
+        try (Scope s = Scope.open()) {
+            Tensor condition = condition(t, caption, groups, rows, columns); // [B, D]
+            Tensor patches = patchIn.forward(patchify(latents)); // [B, N, D]
+            patches = patches.add(positionIn.forward(waves(groups, rows, columns)));
+            Tensor x = Tensor.cat(1, wordsIn.forward(caption.words()), patches); // [B, L + N, D]
+            Tensor mask = caption.present().all() ? null : CaptionEncoder.mask(caption.present(), patches.size(1));
+            Rotary rotary = rotary(words, groups, rows, columns);
+            for (Block block : blocks) {
+                x = block.forward(x, condition, rotary, mask);
+            }
+            x = x.narrow(1, words, patches.size(1)); // [B, N, D]
+            List<Tensor> m = finalModulation.forward(condition).unsqueeze(1).chunk(2, -1);
+            x = patchOut.forward(modulate(plain.forward(x), m.get(0), m.get(1))); // [B, N, K p p]
+            return s.keep(unpatchify(x, groups, rows, columns));
+        }
+    }
+
+    /** What steers every block: time, pooled caption and size, each normalised so that none drowns another. */
+    private Tensor condition(Tensor t, CaptionEncoder.Encoded caption, int groups, int rows, int columns) {
+        Tensor time = timeDown.forward(timeUp.forward(timeWaves(t)).silu()); // [B, D]
+        Tensor size = sizeIn.forward(Tensor.of(
+                new float[] {log2(groups), log2(rows / 4.), log2(columns / 4.)}, 1, 3)); // [1, D]
+        Tensor u = plain.forward(captionIn.forward(CaptionEncoder.flat(caption)))
+                .add(plain.forward(time).mul(.7))
+                .add(size);
+        return plain.forward(conditioning.forward(u.silu()).add(u)).silu();
+    }
+
+    private static float log2(double v) {
+        return (float) (Math.log(v) / Math.log(2));
+    }
+
+    /** {@code [B] -> [B, 2 F]}: sines and cosines of 1000 t at falling frequencies. */
+    private static Tensor timeWaves(Tensor t) {
+        float[] frequencies = new float[TIME_FREQUENCIES];
+        for (int i = 0; i < TIME_FREQUENCIES; i++) {
+            frequencies[i] = (float) (1000 * Math.exp(-Math.log(1000) * i / TIME_FREQUENCIES));
+        }
+        Tensor angles = t.unsqueeze(1).mul(Tensor.of(frequencies, 1, TIME_FREQUENCIES));
+        return Tensor.cat(-1, angles.sin(), angles.cos());
+    }
+
+    /** {@code [B, K, G, h, w] -> [B, N, K p p]}. */
+    private Tensor patchify(Tensor z) {
+        int p = config.patchSize();
+        return z.unflatten(4, -1, p)
+                .unflatten(3, -1, p) // [B, K, G, h/p, p, w/p, p]
+                .permute(0, 2, 3, 5, 1, 4, 6)
+                .flatten(4)
+                .flatten(1, 3);
+    }
+
+    private Tensor unpatchify(Tensor x, int groups, int rows, int columns) {
+        int p = config.patchSize();
+        return x.unflatten(2, config.latentChannels(), p, p)
+                .unflatten(1, groups, rows, columns) // [B, G, h/p, w/p, K, p, p]
+                .permute(0, 4, 1, 2, 5, 3, 6)
+                .flatten(5)
+                .flatten(3, 4);
+    }
+
+    /**
+     * Where each patch is, as sines: in parts of the clip's length, height and width (motions are relative to them), and
+     * in patches from the centre (objects stay their size when the canvas grows). {@code [N, 10 W]}.
+     */
+    private static Tensor waves(int groups, int rows, int columns) {
+        float[] f = new float[groups * rows * columns * 10 * WAVES];
+        int at = 0;
+        for (int g = 0; g < groups; g++) {
+            for (int r = 0; r < rows; r++) {
+                for (int c = 0; c < columns; c++) {
+                    at = waves(f, at, (g + .5) / groups * Math.PI);
+                    at = waves(f, at, (r + .5) / rows * Math.PI);
+                    at = waves(f, at, (c + .5) / columns * Math.PI);
+                    at = waves(f, at, (r + .5 - rows / 2.) / 4 * Math.PI);
+                    at = waves(f, at, (c + .5 - columns / 2.) / 4 * Math.PI);
+                }
+            }
+        }
+        return Tensor.of(f, (long) groups * rows * columns, 10L * WAVES);
+    }
+
+    private static int waves(float[] f, int at, double angle) {
+        for (int k = 1; k <= WAVES; k++) {
+            f[at++] = (float) Math.sin(angle * k / 2);
+            f[at++] = (float) Math.cos(angle * k / 2);
+        }
+        return at;
+    }
+
+    /** Angles over time, height and width for the patches, none for the words; {@code [L + N, D / heads / 2]}. */
+    private Rotary rotary(long words, int groups, int rows, int columns) {
+        int pairs = config.hiddenSize() / config.heads() / 2;
+        int space = pairs / 8 * 3;
+        int time = pairs - 2 * space;
+        float[] angles = new float[((int) words + groups * rows * columns) * pairs];
+        int at = (int) words * pairs;
+        for (int g = 0; g < groups; g++) {
+            for (int r = 0; r < rows; r++) {
+                for (int c = 0; c < columns; c++) {
+                    at = turn(angles, at, g, time);
+                    at = turn(angles, at, r, space);
+                    at = turn(angles, at, c, space);
+                }
+            }
+        }
+        return Rotary.of(Tensor.of(angles, angles.length / pairs, pairs));
+    }
+
+    private static int turn(float[] angles, int at, int position, int pairs) {
+        for (int i = 0; i < pairs; i++) {
+            angles[at++] = (float) (position / Math.pow(ROTARY_BASE, (double) i / pairs));
+        }
+        return at;
+    }
+
+    private static Tensor modulate(Tensor x, Tensor scale, Tensor shift) {
+        return x.mul(scale.add(1)).add(shift);
+    }
+
+    /** Attention over words and patches together, then the MLP, each scaled, shifted and gated by the condition. */
+    private static final class Block {
+        private static final double GATE = .5;
+
+        private final Linear modulation;
+        private final LayerNorm norm;
+        private final Linear qkv;
+        private final RmsNorm queryNorm;
+        private final RmsNorm keyNorm;
+        private final Linear output;
+        private final Linear up;
+        private final Linear down;
+        private final int heads;
+
+        Block(Config c, Weights w) {
+            int d = c.hiddenSize();
+            int head = d / c.heads();
+            heads = c.heads();
+            // Half-open gates instead of DiT's closed ones: with few steps the blocks must work from the first.
+            modulation = new Linear(
+                    w.at("modulation")
+                            .initialised((name, init) -> name.endsWith("bias") ? gates(d) : Init.normal(.03)),
+                    d,
+                    6L * d);
+            norm = LayerNorm.plain(d, 1e-6);
+            qkv = new Linear(w.at("qkv"), d, 3L * d, false);
+            queryNorm = new RmsNorm(w.at("query_norm"), head, 1e-6);
+            keyNorm = new RmsNorm(w.at("key_norm"), head, 1e-6);
+            output = new Linear(w.at("output"), d, d);
+            up = new Linear(w.at("mlp.up"), d, (long) c.mlpRatio() * d);
+            down = new Linear(w.at("mlp.down"), (long) c.mlpRatio() * d, d);
+        }
+
+        private static Init gates(int d) {
+            return (random, shape) -> {
+                float[] b = new float[6 * d];
+                java.util.Arrays.fill(b, 2 * d, 3 * d, (float) GATE);
+                java.util.Arrays.fill(b, 5 * d, 6 * d, (float) GATE);
+                return Tensor.of(b, shape);
+            };
+        }
+
+        Tensor forward(Tensor x, Tensor condition, Rotary rotary, @Nullable Tensor mask) { // [B, T, D] -> [B, T, D]
+            try (Scope s = Scope.open()) {
+                List<Tensor> m = modulation.forward(condition).unsqueeze(1).chunk(6, -1); // 6 x [B, 1, D]
+                Tensor a = attend(modulate(norm.forward(x), m.get(0), m.get(1)), rotary, mask);
+                x = x.add(a.mul(m.get(2)));
+                Tensor h = up.forward(modulate(norm.forward(x), m.get(3), m.get(4))).geluTanh();
+                return s.keep(x.add(down.forward(h).mul(m.get(5))));
+            }
+        }
+
+        private Tensor attend(Tensor x, Rotary rotary, @Nullable Tensor mask) {
+            List<Tensor> parts = qkv.forward(x).chunk(3, -1);
+            Tensor q = rotary.halves(queryNorm.forward(Heads.split(parts.get(0), heads))); // [B, heads, T, D / heads]
+            Tensor k = rotary.halves(keyNorm.forward(Heads.split(parts.get(1), heads)));
+            Tensor v = Heads.split(parts.get(2), heads);
+            return output.forward(Heads.merge(Functional.attention(q, k, v, mask, false, null)));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+package dev.zoetrope.training;
+
+import dev.zoetrope.checkpoint.AtomicFile;
+import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.checkpoint.Safetensors;
+import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.tensor.UserError;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The folder of one training run: the recipe, and for each stage its last checkpoints and its event files. A checkpoint
+ * is written aside and moved into place as a whole, so whatever stops the process, the newest one that is there is good.
+ */
+public final class RunFolder {
+    private static final int KEPT = 2;
+    private static final String STATE = "state.json";
+
+    private final Path folder;
+
+    private RunFolder(Path folder) {
+        this.folder = folder;
+    }
+
+    /**
+     * @param resume whether to go on with what the folder holds; otherwise it must not hold a run
+     */
+    public static RunFolder open(Path folder, Recipe recipe, boolean resume) {
+        Path kept = folder.resolve("recipe.json");
+        try {
+            Files.createDirectories(folder);
+            if (Files.exists(kept) && !resume) {
+                throw new UserError(folder + " holds a run already: go on with --resume, or name another folder with --run");
+            }
+        } catch (IOException e) {
+            throw new UserError(folder + ": cannot be written: " + e.getMessage(), e);
+        }
+        AtomicFile.write(kept, recipe.text().getBytes(StandardCharsets.UTF_8));
+        return new RunFolder(folder);
+    }
+
+    public Path path() {
+        return folder;
+    }
+
+    Path events(String stage) {
+        return folder.resolve("events").resolve(stage);
+    }
+
+    /** A file beside the checkpoints, such as a sample sheet. */
+    public Path file(String name) {
+        return folder.resolve(name);
+    }
+
+    /**
+     * The state of a stage.
+     *
+     * @param step steps taken
+     * @param tensors by part ({@code weights}, {@code optimizer}, {@code ema}) and name
+     */
+    public record Saved(long step, Map<String, Map<String, Tensor>> tensors) {}
+
+    void save(String stage, Saved saved) {
+        Path stages = folder.resolve(stage);
+        Path target = stages.resolve(String.format("step-%09d", saved.step()));
+        Path aside = stages.resolve(".writing-" + saved.step());
+        try {
+            delete(aside);
+            Files.createDirectories(aside);
+            saved.tensors().forEach((part, tensors) -> Safetensors.write(aside.resolve(part + ".safetensors"), tensors));
+            AtomicFile.write(aside.resolve(STATE), ("{\"step\": " + saved.step() + "}\n").getBytes(StandardCharsets.UTF_8));
+            delete(target);
+            Files.move(aside, target, StandardCopyOption.ATOMIC_MOVE);
+            List<Path> all = checkpoints(stage);
+            for (int i = 0; i < all.size() - KEPT; i++) {
+                delete(all.get(i));
+            }
+        } catch (IOException e) {
+            throw new UserError(target + ": cannot write the checkpoint: " + e.getMessage(), e);
+        }
+    }
+
+    /** The newest checkpoint of a stage; null where there is none. The tensors belong to the innermost scope. */
+    @Nullable Saved newest(String stage) {
+        List<Path> all = checkpoints(stage);
+        if (all.isEmpty()) {
+            return null;
+        }
+        Path newest = all.get(all.size() - 1);
+        long step = Json.read(newest.resolve(STATE)).requireInt("step");
+        Map<String, Map<String, Tensor>> tensors = new java.util.LinkedHashMap<>();
+        for (String part : List.of("weights", "optimizer", "ema")) {
+            Path file = newest.resolve(part + ".safetensors");
+            if (Files.exists(file)) {
+                tensors.put(part, Safetensors.read(file));
+            }
+        }
+        return new Saved(step, tensors);
+    }
+
+    private List<Path> checkpoints(String stage) {
+        Path stages = folder.resolve(stage);
+        if (!Files.isDirectory(stages)) {
+            return List.of();
+        }
+        try (Stream<Path> s = Files.list(stages)) {
+            return s.filter(p -> p.getFileName().toString().startsWith("step-"))
+                    .sorted()
+                    .toList();
+        } catch (IOException e) {
+            throw new UserError(stages + ": cannot be listed: " + e.getMessage(), e);
+        }
+    }
+
+    private static void delete(Path path) throws IOException {
+        if (!Files.exists(path)) {
+            return;
+        }
+        try (Stream<Path> s = Files.walk(path)) {
+            for (Path p : s.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(p);
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+package dev.zoetrope.training;
+
+import dev.zoetrope.checkpoint.Check;
+import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.tensor.Autocast;
+import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.Engine;
+import dev.zoetrope.tensor.RandomSource;
+import dev.zoetrope.tensor.Scope;
+import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.tensor.UserError;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The training loop of every system. A stage is an objective, its parameters and how to step them; the loop adds workers,
+ * clipping, the average of the weights, reports, checkpoints and going on after a stop.
+ *
+ * <p>Each step is a function of its number: all random draws come from (seed, step, worker), so a run that was stopped
+ * and resumed takes the steps that it would have taken.
+ *
+ * <p>Workers are threads with one engine thread each. On small models that is near linear, where operators spread over
+ * threads are not. Their gradients are added in libtorch's own accumulation; with up to two workers the sum does not
+ * depend on who comes first.
+ */
+public final class Trainer {
+    /** What is to become small. */
+    @FunctionalInterface
+    public interface Objective {
+        /**
+         * The loss of one worker's share of a batch, a number. Called on the worker's thread inside a scope.
+         *
+         * @param random for all draws of this step and worker
+         */
+        Tensor loss(long step, int worker, RandomSource random, Metrics metrics);
+    }
+
+    /**
+     * @param steps of the stage
+     * @param workers threads
+     * @param rate peak learning rate
+     * @param warmup steps of linear rise
+     * @param decay share of the steps at the end over which the rate falls to almost nothing by a cosine
+     * @param weightDecay of AdamW
+     * @param clipNorm largest length of the gradient
+     * @param emaDecay of the average of the weights; 0 for none
+     * @param bfloat16 whether products run in bfloat16
+     * @param saveEvery steps between checkpoints
+     * @param reportEvery steps between reports
+     * @param sampleEvery steps between calls of the stage's observer; 0 for never
+     * @param seed of everything drawn
+     */
+    public record Settings(
+            long steps,
+            int workers,
+            double rate,
+            long warmup,
+            double decay,
+            double weightDecay,
+            double clipNorm,
+            double emaDecay,
+            boolean bfloat16,
+            long saveEvery,
+            long reportEvery,
+            long sampleEvery,
+            long seed) {
+        public Settings {
+            Check.positive(workers, "workers");
+            Check.positive(saveEvery, "save_every");
+            Check.positive(reportEvery, "report_every");
+        }
+
+        public static Settings of(Json j) {
+            return new Settings(
+                    j.requireInt("steps"),
+                    j.get("workers", 2),
+                    j.get("rate", 1e-3),
+                    j.get("warmup", 100L),
+                    j.get("decay", .4),
+                    j.get("weight_decay", .01),
+                    j.get("clip_norm", 1.),
+                    j.get("ema_decay", 0.),
+                    j.get("bfloat16", false),
+                    j.get("save_every", 500L),
+                    j.get("report_every", 50L),
+                    j.get("sample_every", 0L),
+                    j.get("seed", 0L));
+        }
+
+        /** Rises, stays, and falls over the last share of the steps. */
+        double rateAt(long step) {
+            double start = steps * (1 - decay);
+            double rise = Math.min(1, (step + 1.) / Math.max(1, warmup));
+            double fall = step < start ? 1 : .5 + .5 * Math.cos(Math.PI * (step - start) / Math.max(1, steps - start));
+            return rate * rise * Math.max(fall, .01);
+        }
+    }
+
+    /** Called every so many steps, with the averaged weights in place. */
+    @FunctionalInterface
+    public interface Observer {
+        void observe(long step, TensorBoard board);
+    }
+
+    private final String stage;
+    private final Settings settings;
+    private final Map<String, Tensor> parameters;
+    private final Optimizer optimizer;
+    private final @Nullable Ema ema;
+    private final Objective objective;
+    private final RunFolder folder;
+    private final TrainingListener listener;
+
+    public Trainer(
+            String stage,
+            Settings settings,
+            Map<String, Tensor> parameters,
+            List<Optimizer.Group> groups,
+            Objective objective,
+            RunFolder folder,
+            TrainingListener listener) {
+        this.stage = stage;
+        this.settings = settings;
+        this.parameters = parameters;
+        this.objective = objective;
+        this.folder = folder;
+        this.listener = listener;
+        parameters.values().forEach(p -> p.requireGrad(true));
+        optimizer = new Optimizer(
+                parameters,
+                new Optimizer.AdamW(settings.rate(), .9, .98, 1e-8, settings.weightDecay()),
+                groups);
+        ema = settings.emaDecay() == 0 ? null : new Ema(parameters, Ema.Decay.warm(settings.emaDecay()));
+    }
+
+    /**
+     * Takes the steps that are left, then leaves the averaged weights (if there is an average) in the parameters.
+     *
+     * @return whether all steps were taken; false when the listener stopped the run
+     */
+    public boolean run(Observer observer) {
+        long step = restore();
+        listener.stage(stage, step, settings.steps());
+        boolean wanted = true;
+        ExecutorService workers = Executors.newFixedThreadPool(settings.workers());
+        try (TensorBoard board = new TensorBoard(folder.events(stage))) {
+            Metrics metrics = new Metrics();
+            long since = System.nanoTime();
+            long reported = step;
+            while (step < settings.steps() && wanted) {
+                take(step, workers, metrics);
+                step++;
+                wanted = listener.step(step, settings.steps());
+                boolean last = step == settings.steps();
+                if (step % settings.reportEvery() == 0 || last) {
+                    metrics.add("steps_per_second", (step - reported) * 1e9 / (System.nanoTime() - since));
+                    Map<String, Double> values = metrics.drain();
+                    long at = step;
+                    values.forEach((name, value) -> board.scalar(stage + "/" + name, value, at));
+                    listener.report(step, values);
+                    since = System.nanoTime();
+                    reported = step;
+                }
+                if (step % settings.saveEvery() == 0 || last || !wanted) {
+                    save(step);
+                }
+                if (settings.sampleEvery() > 0 && (step % settings.sampleEvery() == 0 || last)) {
+                    long at = step;
+                    withAverage(() -> observer.observe(at, board));
+                }
+            }
+        } finally {
+            workers.shutdownNow();
+        }
+        if (ema != null && step >= settings.steps()) {
+            load(ema.average());
+        }
+        parameters.values().forEach(p -> p.requireGrad(false));
+        optimizer.close();
+        return step >= settings.steps();
+    }
+
+    private void take(long step, ExecutorService workers, Metrics metrics) {
+        optimizer.zeroGrad();
+        List<Future<?>> shares = new ArrayList<>();
+        for (int w = 0; w < settings.workers(); w++) {
+            int worker = w;
+            shares.add(workers.submit(() -> share(step, worker, metrics)));
+        }
+        for (Future<?> share : shares) {
+            try {
+                share.get();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new UserError("training was interrupted at step " + step, e);
+            } catch (ExecutionException e) {
+                throw e.getCause() instanceof RuntimeException r ? r : new IllegalStateException(e.getCause());
+            }
+        }
+        double norm = Gradients.clip(parameters.values(), settings.clipNorm());
+        metrics.add("grad_norm", norm);
+        if (!Double.isFinite(norm)) {
+            metrics.add("skipped", 1);
+            listener.message(stage + ": step " + step + ": the gradient is not finite; the step is skipped");
+            return;
+        }
+        double rate = settings.rateAt(step);
+        metrics.add("rate", rate);
+        optimizer.step(rate);
+        if (ema != null) {
+            ema.update();
+        }
+    }
+
+    private void share(long step, int worker, Metrics metrics) {
+        Engine.setThreads(1);
+        try (Scope s = Scope.open();
+                RandomSource random = RandomSource.of(mix(settings.seed(), step, worker));
+                Autocast precision = Autocast.bfloat16If(settings.bfloat16())) {
+            Tensor loss = objective.loss(step, worker, random, metrics);
+            metrics.add("loss", loss.item());
+            loss.mul(1. / settings.workers()).backward();
+        }
+    }
+
+    /** A seed for each (seed, step, worker), spread over all 64 bits. */
+    private static long mix(long seed, long step, int worker) {
+        long x = seed * 0x9E3779B97F4A7C15L + step * 0xBF58476D1CE4E5B9L + worker;
+        x = (x ^ (x >>> 30)) * 0xBF58476D1CE4E5B9L;
+        x = (x ^ (x >>> 27)) * 0x94D049BB133111EBL;
+        return x ^ (x >>> 31);
+    }
+
+    private void withAverage(Runnable action) {
+        if (ema == null) {
+            action.run();
+            return;
+        }
+        Map<String, Tensor> now = new LinkedHashMap<>();
+        try (Scope s = Scope.open()) {
+            parameters.forEach((name, p) -> now.put(name, p.detach().copy()));
+            load(ema.average());
+            action.run();
+            load(now);
+        }
+    }
+
+    private void load(Map<String, Tensor> values) {
+        try (var off = Autograd.off()) {
+            parameters.forEach((name, p) -> {
+                Tensor v = values.get(name);
+                if (v == null) {
+                    throw new UserError(folder.path() + ": the checkpoint of " + stage + " lacks " + name
+                            + ": resume with the recipe that wrote it, or start anew");
+                }
+                p.copyInPlace(v);
+            });
+        }
+    }
+
+    private void save(long step) {
+        Map<String, Map<String, Tensor>> tensors = new LinkedHashMap<>();
+        tensors.put("weights", parameters);
+        tensors.put("optimizer", optimizer.state());
+        if (ema != null) {
+            tensors.put("ema", ema.average());
+        }
+        folder.save(stage, new RunFolder.Saved(step, tensors));
+    }
+
+    private long restore() {
+        try (Scope s = Scope.open()) {
+            RunFolder.Saved saved = folder.newest(stage);
+            if (saved == null) {
+                return 0;
+            }
+            load(saved.tensors().getOrDefault("weights", Map.of()));
+            optimizer.restore(saved.tensors().getOrDefault("optimizer", Map.of()));
+            if (ema != null) {
+                ema.restore(saved.tensors().getOrDefault("ema", Map.of()), saved.step());
+            }
+            return saved.step();
+        }
+    }
+}
