@@ -390,6 +390,19 @@ public final class Functional {
                 grid);
     }
 
+    // ---- linear algebra ----
+
+    /** Eigenvalues and eigenvectors of a symmetric matrix {@code [N, N]}. */
+    public static Eigen eigh(Tensor symmetric) {
+        try (org.bytedeco.pytorch.T_TensorTensor_T r =
+                Tensor.native_("eigh", () -> torch.linalg_eigh(symmetric.engine()), symmetric)) {
+            return new Eigen(Tensor.copyOf("eigh", r.get0()), Tensor.copyOf("eigh", r.get1()));
+        }
+    }
+
+    /** Eigenvalues {@code [N]}, smallest first, and eigenvectors as columns {@code [N, N]}. */
+    public record Eigen(Tensor values, Tensor vectors) {}
+
     // ---- noise in training ----
 
     /** Zeroes elements with probability p and scales the rest by 1 / (1 - p); from the engine's global generator. */

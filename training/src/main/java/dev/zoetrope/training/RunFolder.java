@@ -38,12 +38,13 @@ public final class RunFolder {
         try {
             Files.createDirectories(folder);
             if (Files.exists(kept) && !resume) {
-                throw new UserError(folder + " holds a run already: go on with --resume, or name another folder with --run");
+                throw new UserError(
+                        folder + " holds a run already: go on with --resume, or name another folder with --run");
             }
         } catch (IOException e) {
             throw new UserError(folder + ": cannot be written: " + e.getMessage(), e);
         }
-        AtomicFile.write(kept, recipe.text().getBytes(StandardCharsets.UTF_8));
+        AtomicFile.write(kept, out -> out.write(utf8(recipe.text())));
         return new RunFolder(folder);
     }
 
@@ -75,8 +76,10 @@ public final class RunFolder {
         try {
             delete(aside);
             Files.createDirectories(aside);
-            saved.tensors().forEach((part, tensors) -> Safetensors.write(aside.resolve(part + ".safetensors"), tensors));
-            AtomicFile.write(aside.resolve(STATE), ("{\"step\": " + saved.step() + "}\n").getBytes(StandardCharsets.UTF_8));
+            saved.tensors()
+                    .forEach((part, tensors) -> Safetensors.write(aside.resolve(part + ".safetensors"), tensors));
+            String state = "{\"step\": " + saved.step() + "}\n";
+            AtomicFile.write(aside.resolve(STATE), out -> out.write(utf8(state)));
             delete(target);
             Files.move(aside, target, StandardCopyOption.ATOMIC_MOVE);
             List<Path> all = checkpoints(stage);
@@ -89,7 +92,8 @@ public final class RunFolder {
     }
 
     /** The newest checkpoint of a stage; null where there is none. The tensors belong to the innermost scope. */
-    @Nullable Saved newest(String stage) {
+    @Nullable
+    Saved newest(String stage) {
         List<Path> all = checkpoints(stage);
         if (all.isEmpty()) {
             return null;
@@ -118,6 +122,10 @@ public final class RunFolder {
         } catch (IOException e) {
             throw new UserError(stages + ": cannot be listed: " + e.getMessage(), e);
         }
+    }
+
+    private static byte[] utf8(String text) {
+        return text.getBytes(StandardCharsets.UTF_8);
     }
 
     private static void delete(Path path) throws IOException {

@@ -34,7 +34,8 @@ public final class TensorBoard implements AutoCloseable {
 
     /** @param png an encoded picture */
     public void image(String tag, byte[] png, int width, int height, long step) {
-        Message image = new Message().whole(1, height).whole(2, width).whole(3, 3).bytes(4, png);
+        Message image =
+                new Message().whole(1, height).whole(2, width).whole(3, 3).bytes(4, png);
         event(step, new Message().text(1, tag).bytes(4, image.toBytes()));
     }
 

@@ -134,9 +134,7 @@ public final class Trainer {
         this.listener = listener;
         parameters.values().forEach(p -> p.requireGrad(true));
         optimizer = new Optimizer(
-                parameters,
-                new Optimizer.AdamW(settings.rate(), .9, .98, 1e-8, settings.weightDecay()),
-                groups);
+                parameters, new Optimizer.AdamW(settings.rate(), .9, .98, 1e-8, settings.weightDecay()), groups);
         ema = settings.emaDecay() == 0 ? null : new Ema(parameters, Ema.Decay.warm(settings.emaDecay()));
     }
 
@@ -184,6 +182,9 @@ public final class Trainer {
         }
         parameters.values().forEach(p -> p.requireGrad(false));
         optimizer.close();
+        if (ema != null) {
+            ema.close();
+        }
         return step >= settings.steps();
     }
 
@@ -243,12 +244,8 @@ public final class Trainer {
             action.run();
             return;
         }
-        Map<String, Tensor> now = new LinkedHashMap<>();
-        try (Scope s = Scope.open()) {
-            parameters.forEach((name, p) -> now.put(name, p.detach().copy()));
-            load(ema.average());
+        try (Ema.Applied average = ema.apply()) {
             action.run();
-            load(now);
         }
     }
 

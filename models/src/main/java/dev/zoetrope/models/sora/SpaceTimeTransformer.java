@@ -135,8 +135,8 @@ public final class SpaceTimeTransformer {
     /** What steers every block: time, pooled caption and size, each normalised so that none drowns another. */
     private Tensor condition(Tensor t, CaptionEncoder.Encoded caption, int groups, int rows, int columns) {
         Tensor time = timeDown.forward(timeUp.forward(timeWaves(t)).silu()); // [B, D]
-        Tensor size = sizeIn.forward(Tensor.of(
-                new float[] {log2(groups), log2(rows / 4.), log2(columns / 4.)}, 1, 3)); // [1, D]
+        Tensor size = sizeIn.forward(
+                Tensor.of(new float[] {log2(groups), log2(rows / 4.), log2(columns / 4.)}, 1, 3)); // [1, D]
         Tensor u = plain.forward(captionIn.forward(CaptionEncoder.flat(caption)))
                 .add(plain.forward(time).mul(.7))
                 .add(size);
@@ -255,8 +255,7 @@ public final class SpaceTimeTransformer {
             heads = c.heads();
             // Half-open gates instead of DiT's closed ones: with few steps the blocks must work from the first.
             modulation = new Linear(
-                    w.at("modulation")
-                            .initialised((name, init) -> name.endsWith("bias") ? gates(d) : Init.normal(.03)),
+                    w.at("modulation").initialised((name, init) -> name.endsWith("bias") ? gates(d) : Init.normal(.03)),
                     d,
                     6L * d);
             norm = LayerNorm.plain(d, 1e-6);
@@ -282,7 +281,8 @@ public final class SpaceTimeTransformer {
                 List<Tensor> m = modulation.forward(condition).unsqueeze(1).chunk(6, -1); // 6 x [B, 1, D]
                 Tensor a = attend(modulate(norm.forward(x), m.get(0), m.get(1)), rotary, mask);
                 x = x.add(a.mul(m.get(2)));
-                Tensor h = up.forward(modulate(norm.forward(x), m.get(3), m.get(4))).geluTanh();
+                Tensor h = up.forward(modulate(norm.forward(x), m.get(3), m.get(4)))
+                        .geluTanh();
                 return s.keep(x.add(down.forward(h).mul(m.get(5))));
             }
         }

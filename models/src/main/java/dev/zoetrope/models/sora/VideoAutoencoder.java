@@ -35,12 +35,7 @@ public final class VideoAutoencoder {
      * @param decoderBlocks residual blocks at 1/8, and again at 1/4
      */
     public record Config(
-            int groupFrames,
-            int latentChannels,
-            int width,
-            int bottleneckWidth,
-            int encoderBlocks,
-            int decoderBlocks) {
+            int groupFrames, int latentChannels, int width, int bottleneckWidth, int encoderBlocks, int decoderBlocks) {
         public Config {
             Check.positive(groupFrames, "group_frames");
             Check.positive(latentChannels, "latent_channels");
@@ -161,8 +156,7 @@ public final class VideoAutoencoder {
             int missing = config.groups(frames) * config.groupFrames() - frames;
             Tensor v = missing == 0
                     ? video
-                    : Tensor.cat(
-                            2, video, video.narrow(2, frames - 1, 1).expand(-1, -1, missing, -1, -1));
+                    : Tensor.cat(2, video, video.narrow(2, frames - 1, 1).expand(-1, -1, missing, -1, -1));
             return s.keep(v.transpose(1, 2) // [B, T, 3, H, W]
                     .reshape(-1, (long) config.groupFrames() * CHANNELS, video.size(3), video.size(4)));
         }

@@ -1,0 +1,29 @@
+package dev.zoetrope.training;
+
+import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.sora.SoraTraining;
+import java.nio.file.Path;
+import java.util.Map;
+
+/** Trains what a recipe describes. */
+public final class Training {
+    private Training() {}
+
+    /**
+     * @param recipe a YAML file; its {@code system} says what it trains
+     * @param overrides settings to change, {@code stage.key} to value
+     * @param run folder of the run, made if missing
+     * @param resume whether to go on with the run that the folder holds
+     * @return whether the run is complete; false when the listener stopped it
+     */
+    public static boolean run(
+            Path recipe, Map<String, String> overrides, Path run, boolean resume, TrainingListener listener) {
+        Recipe r = Recipe.read(recipe, overrides);
+        String system = r.settings().require("system");
+        RunFolder folder = RunFolder.open(run, r, resume);
+        return switch (system) {
+            case "sora" -> SoraTraining.run(r, folder, listener);
+            default -> throw new UserError(recipe + ": system '" + system + "' has no recipe yet; there is: sora");
+        };
+    }
+}

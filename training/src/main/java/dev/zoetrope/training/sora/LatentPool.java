@@ -1,0 +1,124 @@
+package dev.zoetrope.training.sora;
+
+import dev.zoetrope.models.sora.VideoAutoencoder;
+import dev.zoetrope.tasks.VideoTensors;
+import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.Scope;
+import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.world.Scene;
+import dev.zoetrope.world.World;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Encoded clips of one bucket. Rendering and encoding a clip costs about as much as a training step on it, so a pool of
+ * them is used several times (with other captions and other noise) before the next scenes replace it. What a batch holds
+ * follows from its number alone.
+ */
+final class LatentPool implements AutoCloseable {
+    private static final int ENCODED_AT_ONCE = 32;
+
+    private final World world;
+    private final Bucket bucket;
+    private final VideoAutoencoder autoencoder;
+    private final int size;
+    private final int uses;
+    private long filled = -1;
+    private @Nullable Tensor latents; // [size, K, G, h, w]
+    private List<Scene> scenes = List.of();
+
+    /**
+     * @param world of scenes of this bucket
+     * @param size clips in the pool
+     * @param uses times that each clip is trained on
+     */
+    LatentPool(World world, Bucket bucket, VideoAutoencoder autoencoder, int size, int uses) {
+        this.world = world;
+        this.bucket = bucket;
+        this.autoencoder = autoencoder;
+        this.size = size / bucket.batch() * bucket.batch();
+        this.uses = uses;
+    }
+
+    /** Some clips with what is known of them; {@code latents [B, K, G, h, w]}. */
+    record Batch(Tensor latents, List<Scene> scenes, long pass) {}
+
+    /** Batch {@code number} of this pool's endless sequence; owned by the innermost scope. Only one thread at a time. */
+    synchronized Batch batch(long number) {
+        int perPass = size / bucket.batch();
+        long generation = number / ((long) perPass * uses);
+        if (generation != filled) {
+            fill(generation);
+        }
+        long pass = number / perPass;
+        int[] order = order(pass);
+        int from = (int) (number % perPass) * bucket.batch();
+        long[] chosen = new long[bucket.batch()];
+        List<Scene> named = new ArrayList<>(chosen.length);
+        for (int i = 0; i < chosen.length; i++) {
+            chosen[i] = order[from + i];
+            named.add(scenes.get(order[from + i]));
+        }
+        try (Scope s = Scope.open()) {
+            return new Batch(
+                    s.keep(java.util.Objects.requireNonNull(latents).indexSelect(0, Tensor.of(chosen, chosen.length))),
+                    named,
+                    pass);
+        }
+    }
+
+    private int[] order(long pass) {
+        int[] order = IntStream.range(0, size).toArray();
+        Random random = new Random(pass * 31 + bucket.frames());
+        for (int i = size - 1; i > 0; i--) {
+            int j = random.nextInt(i + 1);
+            int t = order[i];
+            order[i] = order[j];
+            order[j] = t;
+        }
+        return order;
+    }
+
+    private void fill(long generation) {
+        close();
+        scenes = IntStream.range(0, size)
+                .mapToObj(i -> world.scene(generation * size + i))
+                .toList();
+        try (var off = Autograd.off();
+                Scope s = Scope.open()) {
+            List<Tensor> parts = new ArrayList<>();
+            for (int i = 0; i < size; i += ENCODED_AT_ONCE) {
+                try (Scope part = Scope.open()) {
+                    Tensor video = video(scenes.subList(i, Math.min(size, i + ENCODED_AT_ONCE)));
+                    parts.add(part.keep(autoencoder.encode(video)));
+                }
+            }
+            latents = Scope.detach(Tensor.cat(0, parts));
+        }
+        filled = generation;
+    }
+
+    /** Renders scenes of one size and length, {@code [B, 3, T, H, W]} in -1..1. */
+    static Tensor video(List<Scene> scenes) {
+        Scene first = scenes.get(0);
+        int bytes = first.bytes();
+        byte[] all = new byte[bytes * scenes.size()];
+        IntStream.range(0, scenes.size()).parallel().forEach(i -> {
+            byte[] one = new byte[bytes];
+            scenes.get(i).render(one);
+            System.arraycopy(one, 0, all, i * bytes, bytes);
+        });
+        return VideoTensors.fromBytes(all, scenes.size(), first.frames(), first.height(), first.width());
+    }
+
+    @Override
+    public void close() {
+        if (latents != null) {
+            latents.close();
+        }
+        latents = null;
+    }
+}

@@ -1,0 +1,85 @@
+package dev.zoetrope.training.sora;
+
+import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.world.Caption;
+import dev.zoetrope.world.Level;
+import dev.zoetrope.world.Options;
+import dev.zoetrope.world.Scene;
+import dev.zoetrope.world.Style;
+import dev.zoetrope.world.World;
+import dev.zoetrope.world.WorldObject;
+import dev.zoetrope.world.WorldObjects;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+
+/** What of Carousel the model learns from, in buckets of equal length and size. */
+final class SoraData {
+    private final long seed;
+    private final List<WorldObject> objects;
+    private final Style[] styles;
+    private final List<Bucket> buckets;
+    private final double weights;
+
+    /** @param j the recipe's {@code world} and {@code buckets} */
+    SoraData(Json j, long seed) {
+        this.seed = seed;
+        Json world = j.at("world");
+        List<String> names = world.get("objects", List.of());
+        objects = names.isEmpty() ? WorldObjects.all() : WorldObjects.named(names);
+        styles = world.get("styles", List.of("shaded")).stream()
+                .map(s -> Style.valueOf(s.toUpperCase(java.util.Locale.ROOT)))
+                .toArray(Style[]::new);
+        buckets = j.list("buckets").stream().map(Bucket::of).toList();
+        weights = buckets.stream().mapToDouble(Bucket::weight).sum();
+    }
+
+    List<WorldObject> objects() {
+        return objects;
+    }
+
+    List<Bucket> buckets() {
+        return buckets;
+    }
+
+    /** One object on a plain ground, training split, nothing held out shown. */
+    World world(Bucket b) {
+        return new World(
+                seed,
+                Options.training()
+                        .levels(Level.L1)
+                        .objects(objects)
+                        .styles(styles)
+                        .frames(b.frames())
+                        .canvases(b.canvas()));
+    }
+
+    /** The bucket of a step: drawn by weight, from the step's number alone. */
+    int bucketOf(long step) {
+        double u = new Random(step * 0x9E3779B97F4A7C15L + seed).nextDouble() * weights;
+        for (int i = 0; i < buckets.size(); i++) {
+            u -= buckets.get(i).weight();
+            if (u < 0) {
+                return i;
+            }
+        }
+        return buckets.size() - 1;
+    }
+
+    /** A wording of a scene: mostly the whole fact, sometimes less or more. */
+    static String caption(Scene scene, long variant, double u) {
+        Caption.Length length = u < .1 ? Caption.Length.SHORT : u < .2 ? Caption.Length.RECAPTION : Caption.Length.FULL;
+        return scene.caption(length, (int) (variant & 0xffff));
+    }
+
+    /** Wordings of scenes; each becomes empty with the given probability. */
+    static List<String> captions(List<Scene> scenes, long variant, double dropped, Random random) {
+        List<String> r = new ArrayList<>(scenes.size());
+        for (Scene scene : scenes) {
+            boolean none = random.nextDouble() < dropped;
+            String caption = caption(scene, variant, random.nextDouble());
+            r.add(none ? "" : caption);
+        }
+        return r;
+    }
+}

@@ -1,0 +1,296 @@
+package dev.zoetrope.training.sora;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.zoetrope.checkpoint.AtomicFile;
+import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.checkpoint.Safetensors;
+import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.media.Clip;
+import dev.zoetrope.media.Image;
+import dev.zoetrope.media.Images;
+import dev.zoetrope.media.Tokenizer;
+import dev.zoetrope.models.sora.CaptionEncoder;
+import dev.zoetrope.models.sora.Sora;
+import dev.zoetrope.models.sora.SpaceTimeTransformer;
+import dev.zoetrope.models.sora.VideoAutoencoder;
+import dev.zoetrope.tasks.VideoTensors;
+import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.RandomSource;
+import dev.zoetrope.tensor.Scope;
+import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.training.Optimizer;
+import dev.zoetrope.training.Recipe;
+import dev.zoetrope.training.RunFolder;
+import dev.zoetrope.training.TensorBoard;
+import dev.zoetrope.training.Trainer;
+import dev.zoetrope.training.TrainingListener;
+import dev.zoetrope.world.Scene;
+import dev.zoetrope.world.World;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The recipe of the built-in text-to-video model, in three stages: the autoencoder on rendered clips, the caption encoder
+ * on captions alone, then transformer and caption encoder together. Each stage resumes by itself; the finished model is
+ * written to {@code model/} in the run folder.
+ */
+public final class SoraTraining {
+    private static final int SHEET = 16;
+
+    private final Json recipe;
+    private final RunFolder folder;
+    private final TrainingListener listener;
+    private final SoraData data;
+    private final long seed;
+    private final Weights autoencoderWeights;
+    private final Weights textWeights;
+    private final Weights transformerWeights;
+    private final Sora sora;
+
+    private SoraTraining(Recipe r, RunFolder folder, TrainingListener listener) {
+        this.recipe = r.settings();
+        this.folder = folder;
+        this.listener = listener;
+        seed = recipe.get("seed", 0L);
+        data = new SoraData(recipe, seed);
+        Path tokenizer = folder.file("tokenizer");
+        Vocabulary.write(tokenizer);
+        Tokenizer words = Tokenizer.open(tokenizer);
+        try (RandomSource random = RandomSource.of(seed)) {
+            autoencoderWeights = Weights.draw(random);
+            textWeights = Weights.draw(random);
+            transformerWeights = Weights.draw(random);
+            Json model = recipe.at("model");
+            VideoAutoencoder.Config v = VideoAutoencoder.Config.of(model.at("autoencoder"));
+            Json text = model.at("text_encoder");
+            CaptionEncoder.Config t = new CaptionEncoder.Config(
+                    words.size(),
+                    text.get("max_length", 48),
+                    text.get("width", 128),
+                    text.get("layers", 2),
+                    text.get("heads", 4),
+                    text.get("queries", 4));
+            Json patches = model.at("transformer");
+            SpaceTimeTransformer.Config p = new SpaceTimeTransformer.Config(
+                    v.latentChannels(),
+                    patches.get("patch_size", 2),
+                    patches.get("hidden_size", 256),
+                    patches.get("layers", 6),
+                    patches.get("heads", 4),
+                    patches.get("mlp_ratio", 4),
+                    t.width(),
+                    t.queries());
+            sora = new Sora(
+                    new CaptionEncoder(t, textWeights),
+                    new SpaceTimeTransformer(p, transformerWeights),
+                    new VideoAutoencoder(v, autoencoderWeights),
+                    words,
+                    List.of(autoencoderWeights, textWeights, transformerWeights));
+        }
+    }
+
+    /** Runs the stages that are left. @return whether all are done */
+    public static boolean run(Recipe recipe, RunFolder folder, TrainingListener listener) {
+        SoraTraining t = new SoraTraining(recipe, folder, listener);
+        try (Sora model = t.sora) {
+            return t.autoencoder() && t.text() && t.video() && t.export();
+        }
+    }
+
+    private boolean autoencoder() {
+        Json j = recipe.at("autoencoder");
+        AutoencoderStage stage = new AutoencoderStage(sora.autoencoder(), data, j);
+        stage.initialise(autoencoderWeights, seed);
+        boolean done = new Trainer(
+                        "autoencoder",
+                        Trainer.Settings.of(j),
+                        autoencoderWeights.named(),
+                        List.of(),
+                        stage,
+                        folder,
+                        listener)
+                .run((step, board) -> reconstructions(step, board));
+        stage.measure(autoencoderWeights);
+        return done;
+    }
+
+    private boolean text() {
+        Json j = recipe.at("text");
+        try (RandomSource random = RandomSource.of(seed + 1);
+                Weights heads = Weights.draw(random)) {
+            TextStage stage = new TextStage(sora, data, heads, j);
+            Map<String, Tensor> parameters = new LinkedHashMap<>(textWeights.named());
+            heads.named().forEach((name, t) -> parameters.put("heads." + name, t));
+            return new Trainer("text", Trainer.Settings.of(j), parameters, List.of(), stage, folder, listener)
+                    .run((step, board) -> {});
+        }
+    }
+
+    private boolean video() {
+        Json j = recipe.at("video");
+        try (VideoStage stage = new VideoStage(sora, data, j)) {
+            Map<String, Tensor> parameters = new LinkedHashMap<>();
+            textWeights.named().forEach((name, t) -> parameters.put("text_encoder." + name, t));
+            transformerWeights.named().forEach((name, t) -> parameters.put("transformer." + name, t));
+            // The caption encoder knows what captions say already: it only follows.
+            Optimizer.Group gently = Optimizer.Group.rate(j.get("text_rate", .2), "^text_encoder\\.");
+            return new Trainer("video", Trainer.Settings.of(j), parameters, List.of(gently), stage, folder, listener)
+                    .run((step, board) -> {
+                        stage.probe().forEach((name, value) -> board.scalar("video/" + name, value, step));
+                        listener.report(step, stage.probe());
+                        samples(j, step, board);
+                    });
+        }
+    }
+
+    /** A sheet of clips from the current weights, one a row, every other frame of it. */
+    private void samples(Json j, long step, TensorBoard board) {
+        World world = data.world(data.buckets().get(0));
+        Bucket b = data.buckets().get(0);
+        List<String> prompts = new ArrayList<>();
+        long[] seeds = new long[SHEET];
+        for (int i = 0; i < SHEET; i++) {
+            Scene scene = world.scene(900_000_000L + i);
+            prompts.add(scene.caption());
+            seeds[i] = i;
+        }
+        try (Scope s = Scope.open()) {
+            Tensor video = sora.sample(
+                    prompts,
+                    Sora.none(SHEET),
+                    seeds,
+                    new Sora.Sampling(
+                            b.frames(),
+                            b.canvas().width(),
+                            b.canvas().height(),
+                            j.get("sample_steps", 12),
+                            j.get("sample_guidance", 2.5),
+                            j.get("shift", 4.)),
+                    (done, of) -> true);
+            sheet("samples", video, step, board);
+        }
+    }
+
+    private void reconstructions(long step, TensorBoard board) {
+        World world = data.world(data.buckets().get(0));
+        List<Scene> scenes = new ArrayList<>();
+        for (int i = 0; i < SHEET / 2; i++) {
+            scenes.add(world.scene(900_000_000L + i));
+        }
+        try (var off = dev.zoetrope.tensor.Autograd.off();
+                Scope s = Scope.open()) {
+            Tensor video = LatentPool.video(scenes);
+            Tensor z = sora.autoencoder().encodeGroups(sora.autoencoder().groups(video));
+            Tensor again = sora.autoencoder().decodeGroups(z.unflatten(0, video.size(0), -1));
+            Tensor decoded = again.unflatten(2, -1, 3).flatten(1, 2).transpose(1, 2);
+            List<Tensor> rows = new ArrayList<>();
+            for (int i = 0; i < scenes.size(); i++) {
+                rows.add(video.narrow(0, i, 1));
+                rows.add(decoded.narrow(0, i, 1).clamp(-1, 1));
+            }
+            sheet("reconstructions", Tensor.cat(0, rows), step, board);
+        }
+    }
+
+    /** @param video {@code [B, 3, T, H, W]}: two clips a row, eight frames of each */
+    private void sheet(String name, Tensor video, long step, TensorBoard board) {
+        int frames = (int) video.size(2);
+        int shown = Math.min(8, frames);
+        int clips = (int) video.size(0);
+        int w = (int) video.size(4);
+        int h = (int) video.size(3);
+        int columns = 2 * shown;
+        int rows = (clips + 1) / 2;
+        byte[] rgb = new byte[columns * w * rows * h * 3];
+        for (int i = 0; i < clips; i++) {
+            Clip clip = VideoTensors.toClip(video.select(0, i), 8);
+            for (int k = 0; k < shown; k++) {
+                byte[] frame = clip.frames().get(k * frames / shown).rgb();
+                int left = (i % 2 * shown + k) * w;
+                for (int y = 0; y < h; y++) {
+                    int row = i / 2 * h + y;
+                    System.arraycopy(frame, y * w * 3, rgb, (row * columns * w + left) * 3, w * 3);
+                }
+            }
+        }
+        Image image = new Image(columns * w, rows * h, rgb);
+        Images.write(image, folder.file(name + ".png"));
+        board.image("video/" + name, Images.png(image, Map.of()), image.width(), image.height(), step);
+    }
+
+    /** Writes the finished model in float16. */
+    private boolean export() {
+        Path model = folder.file("model");
+        write(model.resolve("model_index.json"), Map.of("_class_name", "ZoetropeSora"));
+        VideoAutoencoder.Config v = sora.autoencoder().config();
+        part(
+                model.resolve("autoencoder"),
+                autoencoderWeights,
+                ordered(
+                        "group_frames", v.groupFrames(),
+                        "latent_channels", v.latentChannels(),
+                        "width", v.width(),
+                        "bottleneck_width", v.bottleneckWidth(),
+                        "encoder_blocks", v.encoderBlocks(),
+                        "decoder_blocks", v.decoderBlocks()));
+        CaptionEncoder.Config t = sora.captionEncoder().config();
+        part(
+                model.resolve("text_encoder"),
+                textWeights,
+                ordered(
+                        "vocab_size", t.vocabSize(),
+                        "max_length", t.maxLength(),
+                        "width", t.width(),
+                        "layers", t.layers(),
+                        "heads", t.heads(),
+                        "queries", t.queries()));
+        SpaceTimeTransformer.Config p = sora.transformer().config();
+        part(
+                model.resolve("transformer"),
+                transformerWeights,
+                ordered(
+                        "latent_channels", p.latentChannels(),
+                        "patch_size", p.patchSize(),
+                        "hidden_size", p.hiddenSize(),
+                        "layers", p.layers(),
+                        "heads", p.heads(),
+                        "mlp_ratio", p.mlpRatio(),
+                        "text_width", p.textWidth(),
+                        "text_queries", p.textQueries()));
+        Vocabulary.write(model.resolve("tokenizer"));
+        listener.message("the model is in " + model);
+        return true;
+    }
+
+    private static Map<String, Object> ordered(Object... pairs) {
+        Map<String, Object> m = new LinkedHashMap<>();
+        for (int i = 0; i < pairs.length; i += 2) {
+            m.put((String) pairs[i], pairs[i + 1]);
+        }
+        return m;
+    }
+
+    private static void part(Path folder, Weights weights, Map<String, Object> config) {
+        write(folder.resolve("config.json"), config);
+        try (Scope s = Scope.open()) {
+            Map<String, Tensor> halves = new LinkedHashMap<>();
+            weights.all().forEach((name, t) -> halves.put(name, t.detach().to(DType.FLOAT16)));
+            Safetensors.write(folder.resolve("model.safetensors"), halves, Map.of("format", "pt"));
+        }
+    }
+
+    private static void write(Path file, Map<String, Object> json) {
+        try {
+            byte[] text = (new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsString(json) + "\n")
+                    .getBytes(StandardCharsets.UTF_8);
+            AtomicFile.write(file, out -> out.write(text));
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+}
