@@ -1,5 +1,6 @@
 package dev.zoetrope.world;
 
+import dev.zoetrope.tensor.UserError;
 import java.util.List;
 import java.util.Set;
 
@@ -103,7 +104,7 @@ public final class Options {
         copy.frames = List.of(some(values, "frames"));
         for (int t : copy.frames) {
             if (t < 1) {
-                throw new IllegalArgumentException("world: clips of " + t + " frames, at least 1 is needed");
+                throw new UserError("world: clips of " + t + " frames, at least 1 is needed");
             }
         }
         return copy;
@@ -119,7 +120,7 @@ public final class Options {
     /** Frames a second. */
     public Options fps(double value) {
         if (!(value > 0 && value < Double.POSITIVE_INFINITY)) {
-            throw new IllegalArgumentException("world: " + value + " frames a second, must be above 0");
+            throw new UserError("world: " + value + " frames a second, must be above 0");
         }
         Options copy = new Options(this);
         copy.fps = value;
@@ -157,7 +158,7 @@ public final class Options {
     /** How many objects levels L2 and L3 have at most: 2 by default, up to 5 for segmentation. */
     public Options crowd(int value) {
         if (value < 2 || value > 5) {
-            throw new IllegalArgumentException("world: crowds of " + value + " objects, 2 to 5 are possible");
+            throw new UserError("world: crowds of " + value + " objects, 2 to 5 are possible");
         }
         Options copy = new Options(this);
         copy.crowd = value;
@@ -166,7 +167,7 @@ public final class Options {
 
     private static <T> T[] some(T[] values, String what) {
         if (values.length == 0) {
-            throw new IllegalArgumentException("world: no " + what + " to choose from, at least one is needed");
+            throw new UserError("world: no " + what + " to choose from, at least one is needed");
         }
         return values;
     }

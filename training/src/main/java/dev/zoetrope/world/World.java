@@ -1,5 +1,6 @@
 package dev.zoetrope.world;
 
+import dev.zoetrope.tensor.UserError;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -40,7 +41,7 @@ public final class World {
 
         public Canvas {
             if (width < 16 || height < 16 || width % 8 != 0 || height % 8 != 0) {
-                throw new IllegalArgumentException(
+                throw new UserError(
                         "world: canvas " + width + "x" + height + ", both must be multiples of 8 and at least 16");
             }
         }
@@ -70,7 +71,7 @@ public final class World {
     /** Scene of this index, 0 or above, below the size of its split. */
     public Scene scene(long index) {
         if (index < 0 || index >= Split.VALIDATION.first()) {
-            throw new IllegalArgumentException(
+            throw new UserError(
                     "world: scene " + index + ", a split has scenes 0 to " + (Split.VALIDATION.first() - 1));
         }
         long number = options.split().first() + index;
@@ -218,7 +219,7 @@ public final class World {
         List<Ground> choices = new ArrayList<>(plain ? Ground.allPlain() : Ground.allDrawn());
         choices.retainAll(options.grounds());
         if (choices.isEmpty()) {
-            throw new IllegalArgumentException("world: level " + level + " needs " + (plain ? "plain" : "drawn")
+            throw new UserError("world: level " + level + " needs " + (plain ? "plain" : "drawn")
                     + " grounds, the options have only " + options.grounds());
         }
         List<Ground> clear = new ArrayList<>(choices);
@@ -250,7 +251,7 @@ public final class World {
             }
         }
         if (casts.isEmpty() && motions.equals(options.motions())) {
-            throw new IllegalArgumentException("world: of " + options.objects().size() + " objects, styles "
+            throw new UserError("world: of " + options.objects().size() + " objects, styles "
                     + options.styles()
                     + " and motions " + motions + " nothing is left with combos " + options.combos() + " and pairs "
                     + options.pairs() + "; allow more of them");

@@ -2,6 +2,7 @@ package dev.zoetrope.world;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.zoetrope.tensor.UserError;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -29,7 +30,7 @@ public final class WorldObjects {
     /** The first n. */
     public static List<WorldObject> first(int n) {
         if (n < 1 || n > ALL.size()) {
-            throw new IllegalArgumentException("world: " + n + " objects asked for, there are 1 to " + ALL.size());
+            throw new UserError("world: " + n + " objects asked for, there are 1 to " + ALL.size());
         }
         return ALL.subList(0, n);
     }
@@ -38,7 +39,7 @@ public final class WorldObjects {
     public static WorldObject named(String name) {
         WorldObject found = BY_NAME.get(name);
         if (found == null) {
-            throw new IllegalArgumentException("world: no object is called '" + name + "'; there are: "
+            throw new UserError("world: no object is called '" + name + "'; there are: "
                     + String.join(", ", ALL.stream().map(WorldObject::name).toList()));
         }
         return found;
