@@ -2,9 +2,12 @@ package dev.zoetrope.media;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.zoetrope.checkpoint.AtomicFile;
 import dev.zoetrope.tensor.UserError;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -114,6 +117,18 @@ public final class Clips {
         switch (extension) {
             case "mp4" ->
                 Outputs.write(file, temporary -> VideoWriter.mp4(scaled, temporary, file.toString(), tags(metadata)));
+            case "webp" ->
+                Outputs.write(file, temporary -> {
+                    VideoWriter.webp(scaled, temporary, file.toString());
+                    if (!metadata.isEmpty()) {
+                        Files.write(
+                                temporary, Webp.described(Files.readAllBytes(temporary), scaled, comment(metadata)));
+                    }
+                });
+            case "gif" -> {
+                byte[] gif = Gif.write(scaled, metadata.isEmpty() ? "" : comment(metadata), file.toString());
+                AtomicFile.write(file, out -> out.write(gif));
+            }
             case "png", "jpg", "jpeg" -> Images.write(single(scaled, file), file, metadata);
             case "" -> Outputs.write(file, temporary -> folder(scaled, temporary, metadata));
             default -> throw new UserError(file + ": a clip cannot be written as ." + extension + "; " + KNOWN);
@@ -179,10 +194,24 @@ public final class Clips {
         if (Files.isDirectory(file)) {
             return readFolder(file, limits);
         }
-        return switch (Outputs.extension(file)) {
-            case "png", "jpg", "jpeg", "bmp" -> new Clip(List.of(Images.read(file)), FOLDER_FPS);
-            default -> VideoReader.read(file, limits);
-        };
+        byte[] start = start(file);
+        if (Webp.is(start)) {
+            return Webp.read(Images.bytes(file), file.toString(), limits);
+        }
+        return Png.is(start) || Jpeg.is(start)
+                ? new Clip(List.of(Images.read(file)), FOLDER_FPS)
+                : VideoReader.read(file, limits);
+    }
+
+    /** The first bytes, by which a file is known. */
+    private static byte[] start(Path file) {
+        try (InputStream in = Files.newInputStream(file)) {
+            return in.readNBytes(16);
+        } catch (NoSuchFileException e) {
+            throw new UserError(file + ": no such file", e);
+        } catch (IOException e) {
+            throw new UserError(file + ": cannot be read (" + e + ")", e);
+        }
     }
 
     private static Clip readFolder(Path folder, Limits limits) {
@@ -209,12 +238,16 @@ public final class Clips {
         return new Clip(frames, FOLDER_FPS * kept);
     }
 
-    /** What a file says of itself; empty for formats that say nothing. */
+    /** What a file says of itself: text chunks by their keys, or title and comment; empty for formats that say nothing. */
     public static Map<String, String> metadata(Path file) {
-        return switch (Outputs.extension(file)) {
-            case "png" -> Images.text(file);
-            case "jpg", "jpeg", "bmp" -> Map.of();
-            default -> VideoReader.metadata(file);
-        };
+        byte[] start = start(file);
+        if (Png.is(start)) {
+            return Images.text(file);
+        }
+        if (Webp.is(start)) {
+            String description = Webp.description(Images.bytes(file));
+            return description == null ? Map.of() : Map.of("comment", description);
+        }
+        return Jpeg.is(start) ? Map.of() : VideoReader.metadata(file);
     }
 }

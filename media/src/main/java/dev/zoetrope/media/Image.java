@@ -99,13 +99,24 @@ public record Image(int width, int height, byte[] rgb) {
         return new Image(width, height, out);
     }
 
-    /** Makes a picture of one from Java's own toolkit; transparency is dropped, grey and palettes are expanded. */
+    /**
+     * Makes a picture of one from Java's own toolkit; transparency is dropped, grey and palettes are expanded. Grey levels of
+     * 8 bits stay what they are, whereas {@link BufferedImage#getRGB} takes them for linear light.
+     */
     public static Image of(BufferedImage picture) {
         int width = picture.getWidth();
         int height = picture.getHeight();
         byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
         int[] row = new int[width];
+        boolean grey = picture.getType() == BufferedImage.TYPE_BYTE_GRAY;
         for (int y = 0, at = 0; y < height; y++) {
+            if (grey) {
+                for (int level : picture.getRaster().getSamples(0, y, width, 1, 0, row)) {
+                    Arrays.fill(rgb, at, at + 3, (byte) level);
+                    at += 3;
+                }
+                continue;
+            }
             picture.getRGB(0, y, width, 1, row, 0, width);
             for (int colour : row) {
                 rgb[at++] = (byte) (colour >> 16);

@@ -2,6 +2,7 @@ package dev.zoetrope.media;
 
 import dev.zoetrope.checkpoint.AtomicFile;
 import dev.zoetrope.tensor.UserError;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -10,6 +11,9 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
+import javax.imageio.ImageIO;
+import javax.imageio.ImageReader;
+import javax.imageio.stream.MemoryCacheImageInputStream;
 
 /**
  * Reads and writes still pictures: PNG, JPEG, WebP, GIF and BMP in, PNG and JPEG out. What a file is, its first bytes say
@@ -66,11 +70,39 @@ public final class Images {
         } else if (Jpeg.is(data)) {
             image = Jpeg.read(data, name);
             exif = Jpeg.Header.of(data, name).exif();
+        } else if (Webp.is(data)) {
+            image = Webp.read(data, name);
+            exif = Webp.exif(data);
+        } else if (isGif(data) || isBmp(data)) {
+            image = toolkit(data, name, isGif(data) ? "gif" : "bmp");
+            exif = null;
         } else {
             throw new UserError(name + ": not a picture that can be read (its first bytes are " + firstBytes(data)
                     + "); known are PNG, JPEG, WebP, GIF and BMP");
         }
         return exif == null || orientation == Orientation.STORED ? image : turned(image, orientation(exif));
+    }
+
+    private static boolean isGif(byte[] data) {
+        return data.length > 6 && data[0] == 'G' && data[1] == 'I' && data[2] == 'F' && data[3] == '8';
+    }
+
+    private static boolean isBmp(byte[] data) {
+        return data.length > 26 && data[0] == 'B' && data[1] == 'M';
+    }
+
+    /** Reads by Java's own toolkit what consists of palettes or plain RGB, to which it does nothing. */
+    private static Image toolkit(byte[] data, String name, String format) {
+        ImageReader reader = ImageIO.getImageReadersByFormatName(format).next();
+        try (MemoryCacheImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(data))) {
+            reader.setInput(in, true, true);
+            checkSize(name, reader.getWidth(0), reader.getHeight(0));
+            return Image.of(reader.read(0));
+        } catch (IOException | IllegalArgumentException | IndexOutOfBoundsException | NegativeArraySizeException e) {
+            throw broken(name, format.toUpperCase(Locale.ROOT) + " cannot be decoded (" + e.getMessage() + ")");
+        } finally {
+            reader.dispose();
+        }
     }
 
     private static String firstBytes(byte[] data) {

@@ -71,6 +71,11 @@ final class VideoReader implements AutoCloseable {
     private final AVFormatContext format = new AVFormatContext(null);
     private final AVPacket packet = av_packet_alloc();
 
+    /** How many frames were decoded, and for how long they are shown in the stream's unit of time. */
+    private long shown;
+
+    private long ticks;
+
     private VideoReader(Path file) {
         name = file.toString();
         if (!Files.isRegularFile(file)) {
@@ -108,6 +113,9 @@ final class VideoReader implements AutoCloseable {
                     : av_guess_frame_rate(reader.format, reader.format.streams(stream), null);
             fps = rate.num() > 0 && rate.den() > 0 ? (double) rate.num() / rate.den() : 25;
             frames = reader.frames(stream, limits, available);
+            if (reader.format.iformat().name().getString().equals("gif")) {
+                fps = reader.shown / (reader.ticks * seconds(reader.format.streams(stream)));
+            }
             hasSound = reader.find(AVMEDIA_TYPE_AUDIO) >= 0;
         }
         if (limits.spread()) {
@@ -127,6 +135,10 @@ final class VideoReader implements AutoCloseable {
             }
             return count;
         }
+    }
+
+    private static double seconds(AVStream stream) {
+        return (double) stream.time_base().num() / stream.time_base().den();
     }
 
     private int find(int type) {
@@ -162,11 +174,11 @@ final class VideoReader implements AutoCloseable {
         List<Image> frames = new ArrayList<>();
         AVFrame[] rgb = {null};
         int orientation = orientation(format.streams(stream));
-        long[] seen = {0};
         try (Ffmpeg.Converter converter = new Ffmpeg.Converter()) {
             decode(stream, frame -> {
                 Images.checkSize(name, frame.width(), frame.height());
-                if (!limits.takes(seen[0]++, frames.size(), available)) {
+                ticks += Math.max(1, frame.duration());
+                if (!limits.takes(shown++, frames.size(), available)) {
                     return frames.size() < limits.frames();
                 }
                 if (rgb[0] == null) {

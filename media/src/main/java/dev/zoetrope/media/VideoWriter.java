@@ -27,6 +27,7 @@ import static org.bytedeco.ffmpeg.global.avutil.AVCOL_SPC_BT709;
 import static org.bytedeco.ffmpeg.global.avutil.AVCOL_TRC_BT709;
 import static org.bytedeco.ffmpeg.global.avutil.AVERROR_EAGAIN;
 import static org.bytedeco.ffmpeg.global.avutil.AVERROR_EOF;
+import static org.bytedeco.ffmpeg.global.avutil.AV_PIX_FMT_BGRA;
 import static org.bytedeco.ffmpeg.global.avutil.AV_PIX_FMT_YUV420P;
 import static org.bytedeco.ffmpeg.global.avutil.AV_SAMPLE_FMT_FLTP;
 import static org.bytedeco.ffmpeg.global.avutil.av_channel_layout_default;
@@ -38,6 +39,7 @@ import static org.bytedeco.ffmpeg.global.avutil.av_frame_free;
 import static org.bytedeco.ffmpeg.global.avutil.av_frame_get_buffer;
 import static org.bytedeco.ffmpeg.global.avutil.av_frame_make_writable;
 import static org.bytedeco.ffmpeg.global.avutil.av_inv_q;
+import static org.bytedeco.ffmpeg.global.avutil.av_opt_set;
 
 import dev.zoetrope.tensor.UserError;
 import java.nio.FloatBuffer;
@@ -56,7 +58,7 @@ import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.jspecify.annotations.Nullable;
 
-/** Writes clips by FFmpeg: MP4 with H.264 and AAC. */
+/** Writes clips by FFmpeg: MP4 with H.264 and AAC, animated WebP. */
 final class VideoWriter implements AutoCloseable {
 
     private final String name;
@@ -110,6 +112,26 @@ final class VideoWriter implements AutoCloseable {
             if (writer.audio != null) {
                 writer.sound(Resample.to(clip.audio(), writer.audio.encoder.sample_rate()), writer.audio);
             }
+            writer.check(av_write_trailer(writer.format), "cannot be finished");
+        }
+    }
+
+    /** Clips up to this many pixels are kept to the last bit in WebP; larger ones would take more room than they are worth. */
+    private static final long LOSSLESS_PIXELS = 1L << 22;
+
+    /** Writes WebP that loops for ever. */
+    static void webp(Clip clip, Path file, String name) {
+        try (VideoWriter writer = new VideoWriter(file, "webp", name)) {
+            AVCodecContext webp = writer.encoder("libwebp_anim");
+            webp.width(clip.width()).height(clip.height()).pix_fmt(AV_PIX_FMT_BGRA);
+            AVRational rate = av_d2q(clip.fps(), 1_000_000);
+            webp.framerate(rate).time_base(av_inv_q(rate));
+            long pixels = (long) clip.width() * clip.height() * clip.frames().size();
+            av_opt_set(webp.priv_data(), "lossless", pixels <= LOSSLESS_PIXELS ? "1" : "0", 0);
+            av_opt_set(webp.priv_data(), "quality", pixels <= LOSSLESS_PIXELS ? "75" : "92", 0);
+            writer.video = writer.open(webp);
+            writer.header(Map.of(), "loop", "0");
+            writer.frames(clip, writer.video, AV_PIX_FMT_BGRA);
             writer.check(av_write_trailer(writer.format), "cannot be finished");
         }
     }

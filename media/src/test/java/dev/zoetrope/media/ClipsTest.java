@@ -8,14 +8,17 @@ import dev.zoetrope.media.Clips.Limits;
 import dev.zoetrope.media.Clips.Scale;
 import dev.zoetrope.tensor.UserError;
 import java.io.IOException;
+import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ClipsTest {
 
@@ -94,6 +97,59 @@ class ClipsTest {
         Clip spread = Clips.read(file, Limits.spread(4));
         assertThat(spread.frames()).containsExactly(all.get(0), all.get(3), all.get(6), all.get(9));
         assertThat(spread.fps()).isEqualTo(4);
+    }
+
+    @Test
+    void gifKeepsFewColoursAndTheRate() {
+        List<Image> frames = new ArrayList<>();
+        for (int t = 0; t < 9; t++) {
+            byte[] rgb = new byte[3 * 37 * 23];
+            for (int i = 0; i < rgb.length; i += 3) {
+                int level = (i * i / 7 + (i > 1200 ? t * 31 : 0)) % 200;
+                rgb[i] = (byte) level;
+                rgb[i + 1] = (byte) (3 * level);
+                rgb[i + 2] = (byte) (255 - level);
+            }
+            frames.add(new Image(37, 23, rgb));
+        }
+        Path file = folder.resolve("a.gif");
+        Clips.write(new Clip(frames, 12), file, Map.of("seed", "7"));
+        Clip back = Clips.read(file);
+        assertThat(back.frames()).isEqualTo(frames);
+        assertThat(back.fps()).isCloseTo(12, within(0.2));
+        assertThat(Images.read(file)).isEqualTo(frames.get(0));
+        assertThat(Clips.metadata(file)).containsEntry("comment", "{\"seed\":\"7\"}");
+    }
+
+    @Test
+    void gifOfManyColoursStaysClose() {
+        Clip clip = Pictures.disc(80, 60, 5, 10);
+        Clips.write(clip, folder.resolve("a.gif"));
+        List<Image> back = Clips.read(folder.resolve("a.gif")).frames();
+        for (int i = 0; i < 5; i++) {
+            assertThat(Pictures.psnr(clip.frames().get(i), back.get(i))).isGreaterThan(38);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 6})
+    void webpKeepsSmallClipsToTheLastBit(int frames) {
+        Clip clip = Pictures.disc(41, 30, frames, 8);
+        Path file = folder.resolve("a.webp");
+        Clips.write(clip, file, Map.of("prompt", "Kreis ⭕"));
+        assertThat(Clips.read(file).frames()).isEqualTo(clip.frames());
+        assertThat(Clips.metadata(file)).containsEntry("comment", "{\"prompt\":\"Kreis ⭕\"}");
+    }
+
+    @Test
+    void animatedWebpIsPutTogetherAsPillowDoes() throws URISyntaxException {
+        Path file = Path.of(ClipsTest.class.getResource("animated.webp").toURI());
+        Clip clip = Clips.read(file);
+        assertThat(clip.frames().stream().map(Pictures::checksum))
+                .containsExactly("16b877fa", "aec206b5", "203ceac8", "65e5ee0c");
+        assertThat(clip.fps()).isCloseTo(1000 / 75.0, within(1e-9));
+        assertThat(Clips.read(file, Limits.spread(2)).frames())
+                .containsExactly(clip.frames().get(0), clip.frames().get(3));
     }
 
     @Test

@@ -51,9 +51,15 @@ class ImagesTest {
         "progressive-420.jpg, 24, 17, a013b064",
         "cmyk.jpg, 24, 17, cff76601",
         "ycck.jpg, 24, 17, 7a3ad22b",
-        "exif6.jpg, 17, 24, eec72c0a"
+        "exif6.jpg, 17, 24, eec72c0a",
+        "lossy.webp, 24, 17, eabd97ac",
+        "alpha.webp, 24, 17, 378223db",
+        "lossless.webp, 24, 17, eff8e669",
+        "animated.webp, 30, 20, 16b877fa",
+        "palette.gif, 24, 17, 8fb192d9",
+        "grey.bmp, 24, 17, 85f42159"
     })
-    void readsJpegAsPillowDoes(String name, int width, int height, String checksum) throws IOException {
+    void readsOtherFormatsAsPillowDoes(String name, int width, int height, String checksum) throws IOException {
         Image image = Images.read(resource(name), name);
         assertThat(image).extracting(Image::width, Image::height).containsExactly(width, height);
         assertThat(Pictures.checksum(image)).isEqualTo(checksum);
@@ -104,10 +110,15 @@ class ImagesTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"png", "jpg"})
-    void damagedFilesAreTheUsersErrorAndNothingElse(String format) {
+    @ValueSource(strings = {"png", "jpg", "alpha.webp", "animated.webp", "palette.gif", "grey.bmp", "cmyk.jpg"})
+    void damagedFilesAreTheUsersErrorAndNothingElse(String format) throws IOException {
         Image image = Pictures.pattern(31, 17);
-        byte[] whole = format.equals("png") ? Images.png(image, Map.of("a", "b")) : Images.jpeg(image, 90);
+        byte[] whole =
+                switch (format) {
+                    case "png" -> Images.png(image, Map.of("a", "b"));
+                    case "jpg" -> Images.jpeg(image, 90);
+                    default -> resource(format);
+                };
         Random random = new Random(7);
         for (int i = 0; i < 400; i++) {
             byte[] data = Arrays.copyOf(whole, 4 + random.nextInt(whole.length - 4));
