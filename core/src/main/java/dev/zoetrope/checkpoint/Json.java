@@ -27,6 +27,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A JSON object as a configuration: each key is asked for by name with the default that applies where it is absent or
@@ -256,6 +257,11 @@ public final class Json {
             r.put(k, object.require(k));
         }
         return r;
+    }
+
+    /** What stands under a key in Java's own types, for texts of users: Map, List, String, Number, Boolean; else null. */
+    public @Nullable Object value(String key) {
+        return MAPPER.convertValue(node.get(key), Object.class);
     }
 
     /** Number of entries of an object or array. */

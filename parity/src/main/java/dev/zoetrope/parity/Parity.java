@@ -27,6 +27,8 @@ public final class Parity {
 
     private static Map<String, Entry> entries() {
         Map<String, Entry> r = new TreeMap<>();
+        ImageEntries.register(r);
+        LanguageEntries.register(r);
         TrainingEntries.register(r);
         return r;
     }
