@@ -39,6 +39,13 @@ final class Answers {
         }
     }
 
+    /** A number that the case's parameters say, relative to its own size. */
+    void near(String what, double expected, double answer, double tolerance) {
+        if (!(Math.abs(answer - expected) <= tolerance * Math.max(1e-3, Math.abs(expected)))) {
+            differences.put(what, "expected " + expected + ", answered " + answer);
+        }
+    }
+
     @Nullable
     Tensor get(String output) {
         return tensors.get(output);

@@ -4,6 +4,12 @@ import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.media.ChatTemplate;
 import dev.zoetrope.media.ChatTemplate.Message;
 import dev.zoetrope.media.Tokenizer;
+import dev.zoetrope.models.bert.Bert;
+import dev.zoetrope.models.bert.SentenceEncoder;
+import dev.zoetrope.models.t5.T5;
+import dev.zoetrope.models.t5.T5Encoder;
+import dev.zoetrope.tensor.Tensor;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +24,9 @@ final class LanguageEntries {
         entries.put("clip.tokenize", (c, answers) -> tokenize(c, answers, "attention_mask_out"));
         entries.put("siglip.tokenize", (c, answers) -> tokenize(c, answers, "attention_mask"));
         entries.put("language.chatTemplate", LanguageEntries::chatTemplate);
+        entries.put("language.encode", LanguageEntries::encode);
+        entries.put("language.seq2seq", LanguageEntries::textToText);
+        entries.put("minilm.embed", LanguageEntries::embed);
     }
 
     private static void tokenize(Case c, Answers answers, String mask) {
@@ -77,5 +86,74 @@ final class LanguageEntries {
             }
         }
         answers.put("ids", rows, -1);
+    }
+
+    private static void encode(Case c, Answers answers) {
+        Tensor ids = c.input("input_ids");
+        Tensor mask = c.input("attention_mask");
+        String type = Json.read(c.model().resolve("config.json")).get("model_type", "");
+        if (type.equals("bert")) {
+            try (Bert bert = Bert.load(c.model())) {
+                List<Tensor> states = bert.hiddenStates(ids, c.optionalInput("token_type_ids"), mask);
+                answers.put("embeddings", masked(states.get(0), mask));
+                answers.put("block_0", masked(states.get(1), mask));
+                answers.put("encoder_last_hidden_state", masked(last(states), mask));
+                answers.put("pooled", bert.pooled(last(states)));
+            }
+        } else {
+            try (T5Encoder t5 = T5Encoder.load(c.model())) {
+                List<Tensor> states = t5.hiddenStates(t5.embed(ids), mask);
+                answers.put("encoder_block_0", masked(states.get(0), mask));
+                answers.put("encoder_last_hidden_state", masked(last(states), mask));
+                if (c.params().has("padded_row_mean")) {
+                    Tensor padded = mask.select(0, 1).eq(0L).unsqueeze(-1);
+                    double found = last(states)
+                            .select(0, 1)
+                            .maskedSelect(padded)
+                            .mean()
+                            .item();
+                    double expected = c.params().get("padded_row_mean", 0.0);
+                    answers.near("padded_row_mean", expected, found, 1e-4);
+                }
+            }
+        }
+    }
+
+    private static void textToText(Case c, Answers answers) {
+        Tensor mask = c.input("attention_mask");
+        try (T5 t5 = T5.load(c.model())) {
+            List<Tensor> encoded = t5.encode(t5.embed(c.input("input_ids")), mask);
+            answers.put("encoder_block_0", masked(encoded.get(0), mask));
+            answers.put("encoder_last_hidden_state", masked(last(encoded), mask));
+            List<Tensor> decoded = t5.decode(c.input("decoder_input_ids"), last(encoded), mask);
+            answers.put("block_0", decoded.get(0));
+            answers.put("last_hidden_state", last(decoded));
+            answers.put("logits", t5.logits(last(decoded)));
+            T5.Generated g = t5.generate(last(encoded), mask, c.params().get("max_new_tokens", 20), 0);
+            answers.put("generated", g.ids());
+            answers.put("step_logits", g.stepLogits());
+        }
+    }
+
+    private static void embed(Case c, Answers answers) {
+        List<String> texts = c.params().get("texts", List.of());
+        Path folder = c.params().has("wheel") ? new Wheel(c.params()).model() : c.model();
+        try (SentenceEncoder encoder = SentenceEncoder.load(folder)) {
+            Tokenizer.Batch tokens = encoder.tokens(texts);
+            answers.put("input_ids", Case.rows(List.of(tokens.ids()), 0));
+            answers.put("attention_mask", Case.rows(List.of(tokens.mask()), 0));
+            Tensor vectors = encoder.encode(texts);
+            answers.put("embeddings", vectors);
+            answers.put("similarity", vectors.matmul(vectors.transpose(0, 1)));
+        }
+    }
+
+    private static Tensor last(List<Tensor> states) {
+        return states.get(states.size() - 1);
+    }
+
+    /** Zero where the token is padding. */
+    private static Tensor masked(Tensor hidden, Tensor mask) {
+        return hidden.mul(mask.unsqueeze(-1));
     }
 }

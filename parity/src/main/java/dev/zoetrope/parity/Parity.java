@@ -6,12 +6,15 @@ import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.nio.file.FileVisitOption;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.stream.Stream;
 
 /**
@@ -50,10 +53,22 @@ public final class Parity {
      * or {@code FAIL system/case output reason}, and the totals at the end. An entry that is not known fails.
      */
     public static Summary run(List<Path> folders, PrintStream out) {
+        return print(find(folders), Parity::run, out);
+    }
+
+    /**
+     * Holds models against manifests of published checkpoints, files or folders of them, and prints lines of the same
+     * kind: one for each that fits, {@code PASS system/file tensors count}, or one for each tensor that does not.
+     */
+    public static Summary manifests(List<Path> files, PrintStream out) {
+        return print(below(files, ".json"), file -> Manifest.read(file).check(), out);
+    }
+
+    private static Summary print(List<Path> files, Function<Path, List<Line>> check, PrintStream out) {
         int passed = 0;
         int failed = 0;
-        for (Path file : find(folders)) {
-            List<Line> lines = run(file);
+        for (Path file : files) {
+            List<Line> lines = check.apply(file);
             lines.forEach(out::println);
             if (lines.stream().allMatch(Line::passed)) {
                 passed++;
@@ -68,19 +83,25 @@ public final class Parity {
 
     /** Every case.json below the folders, in the order of their paths. */
     static List<Path> find(List<Path> folders) {
+        return below(folders, "case.json");
+    }
+
+    static List<Path> below(List<Path> folders, String ending) {
         List<Path> r = new ArrayList<>();
         for (Path folder : folders) {
-            if (!Files.isDirectory(folder)) {
-                throw new UserError(folder + ": there is no such folder");
+            if (!Files.exists(folder)) {
+                throw new UserError(folder + ": there is no such file or folder");
             }
-            try (Stream<Path> all = Files.walk(folder)) {
-                all.filter(f -> f.endsWith("case.json")).sorted().forEach(r::add);
-            } catch (IOException e) {
+            try (Stream<Path> all = Files.walk(folder, FileVisitOption.FOLLOW_LINKS)) {
+                all.filter(f -> Files.isRegularFile(f) && f.toString().endsWith(ending))
+                        .sorted()
+                        .forEach(r::add);
+            } catch (IOException | UncheckedIOException e) {
                 throw new UserError(folder + ": cannot read: " + e, e);
             }
         }
         if (r.isEmpty()) {
-            throw new UserError("no case.json below " + folders);
+            throw new UserError("no " + ending + " below " + folders);
         }
         return r;
     }

@@ -39,6 +39,14 @@ class ParityTest {
                         .isEmpty()));
     }
 
+    @TestFactory
+    Stream<DynamicTest> everyManifestFitsItsModel() {
+        return Parity.below(List.of(Path.of("manifests")), ".json").stream()
+                .map(file -> DynamicTest.dynamicTest(
+                        name(file),
+                        () -> assertThat(Manifest.read(file).check()).allMatch(Line::passed)));
+    }
+
     private static String name(Path file) {
         Path folder = file.toAbsolutePath().getParent();
         return folder.getParent().getFileName() + "/" + folder.getFileName();

@@ -1,0 +1,122 @@
+package dev.zoetrope.parity;
+
+import dev.zoetrope.checkpoint.Checkpoint;
+import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.models.bert.Bert;
+import dev.zoetrope.models.t5.T5;
+import dev.zoetrope.models.t5.T5Config;
+import dev.zoetrope.models.t5.T5Encoder;
+import dev.zoetrope.tensor.Scope;
+import dev.zoetrope.tensor.UserError;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.BiConsumer;
+import java.util.stream.Stream;
+
+/**
+ * Names and shapes of all tensors of a published checkpoint with its real configuration: the model of that configuration
+ * must ask for exactly these, and no more memory than names and shapes need. What a release may hold besides
+ * ({@code optional}: tables that are tied, buffers that the model derives) must be known to the model by name.
+ */
+final class Manifest {
+    private static final Map<String, BiConsumer<Json, Weights>> MODELS = models();
+
+    private final Path file;
+    private final Json json;
+
+    private Manifest(Path file, Json json) {
+        this.file = file;
+        this.json = json;
+    }
+
+    static Manifest read(Path file) {
+        return new Manifest(file.toAbsolutePath(), Json.read(file));
+    }
+
+    /** By the architecture or class that the configuration names, else the model type, else the system's folder. */
+    private static Map<String, BiConsumer<Json, Weights>> models() {
+        Map<String, BiConsumer<Json, Weights>> r = new TreeMap<>();
+        r.put("BertModel", (c, w) -> new Bert(Bert.Config.of(c), w));
+        r.put("T5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));
+        r.put("UMT5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));
+        r.put("T5ForConditionalGeneration", (c, w) -> new T5(T5Config.of(c), w));
+        return r;
+    }
+
+    /** {@code system/file}, the latter without its ending. */
+    String name() {
+        return system() + "/" + String.valueOf(file.getFileName()).replaceFirst("\\.json$", "");
+    }
+
+    private String system() {
+        Path folder = file.getParent();
+        return folder == null ? "" : String.valueOf(folder.getFileName());
+    }
+
+    /** One line if all fits, else one for each tensor that does not. */
+    List<Line> check() {
+        Json config = json.at("config");
+        List<String> kinds = Stream.of(
+                        config.get("architectures", List.of()).stream()
+                                .findFirst()
+                                .orElse(""),
+                        config.get("_class_name", ""),
+                        config.get("model_type", ""),
+                        system())
+                .filter(k -> !k.isEmpty())
+                .toList();
+        BiConsumer<Json, Weights> model = kinds.stream()
+                .filter(MODELS::containsKey)
+                .findFirst()
+                .map(MODELS::get)
+                .orElse(null);
+        if (model == null) {
+            return List.of(Line.fail(name(), "model", "no model is known by any of " + kinds));
+        }
+        Map<String, long[]> tensors = new LinkedHashMap<>();
+        Json shapes = json.requireAt("tensors");
+        for (String key : shapes.keys()) {
+            tensors.put(key, longs(shapes.get(key, new int[0])));
+        }
+        List<Line> failures = fit(model, config, tensors);
+        List<String> optional = json.get("optional", List.of());
+        if (failures.isEmpty() && !optional.isEmpty()) {
+            optional.forEach(key -> tensors.putIfAbsent(key, new long[] {1}));
+            failures = fit(model, config, tensors);
+        }
+        return failures.isEmpty()
+                ? List.of(new Line(
+                        true, name(), "tensors", String.valueOf(shapes.keys().size())))
+                : failures;
+    }
+
+    private List<Line> fit(BiConsumer<Json, Weights> model, Json config, Map<String, long[]> tensors) {
+        List<Line> failures = new ArrayList<>();
+        try (Scope s = Scope.open();
+                Checkpoint described = Checkpoint.describe(name(), tensors)) {
+            Weights w = Weights.load(described);
+            try {
+                model.accept(config, w);
+                w.unused().forEach(key -> failures.add(Line.fail(name(), key, "the model does not ask for it")));
+            } catch (UserError e) {
+                failures.add(Line.fail(name(), "tensors", String.valueOf(e.getMessage())));
+            } finally {
+                w.close();
+            }
+        }
+        return failures;
+    }
+
+    private static long[] longs(int... values) {
+        long[] r = new long[values.length];
+        for (int i = 0; i < r.length; i++) {
+            r[i] = values[i];
+        }
+        return r;
+    }
+}
