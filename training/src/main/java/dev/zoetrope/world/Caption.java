@@ -61,7 +61,7 @@ public final class Caption {
         };
     }
 
-    /** All words that captions, questions and answers can hold, held-out names included, in alphabetical order. */
+    /** All words that captions can hold, held-out names included, in alphabetical order. */
     public static SortedSet<String> words() {
         SortedSet<String> words = new TreeSet<>();
         List<List<String>> templates = List.of(
@@ -96,7 +96,7 @@ public final class Caption {
         return Collections.unmodifiableSortedSet(words);
     }
 
-    private static void add(SortedSet<String> words, String text) {
+    static void add(SortedSet<String> words, String text) {
         for (String word : text.replaceAll("\\{[^}]*}", " ").split("[^a-z0-9]+")) {
             if (!word.isEmpty()) {
                 words.add(word);

@@ -1,5 +1,6 @@
 package dev.zoetrope.world;
 
+import dev.zoetrope.media.Audio;
 import dev.zoetrope.media.Clip;
 import dev.zoetrope.media.Image;
 import java.util.ArrayList;
@@ -7,7 +8,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -172,19 +172,19 @@ public record Scene(
         return Caption.of(this, length, variant);
     }
 
-    /**
-     * The facts that a caption states, as a key: scenes with equal keys have the same captions, but for wording. Motion is
-     * left out of pictures. Two objects are listed with their relation.
-     */
-    public String facts() {
-        String objects = sprites.stream()
-                .map(sprite -> sprite.object().name() + "/" + sprite.style().id()
-                        + (sprites.size() > 1 ? "/" + sprite.size() : "")
-                        + (frames > 1 ? "/" + sprite.motion().id() : ""))
-                .collect(Collectors.joining("+"));
-        String where = relation == null ? "" : "|" + relation;
-        String camera = backdrop.camera() == Camera.FIXED || frames == 1 ? "" : "|" + backdrop.camera();
-        return objects + where + "|" + backdrop.ground().word() + camera;
+    /** How it sounds, mono at 16 kHz, as long as the clip. */
+    public Audio sound() {
+        return Sound.of(this);
+    }
+
+    /** One question of every kind that the scene can answer; each variant draws its own wording and object. */
+    public List<Question> questions(int variant) {
+        return Question.of(this, variant);
+    }
+
+    /** What its full captions say, wording aside: scenes with equal facts have the same captions. */
+    public Facts facts() {
+        return Facts.of(this);
     }
 
     /** The classes of what is in the scene, in the order of their ids. */

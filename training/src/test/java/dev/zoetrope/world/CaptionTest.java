@@ -3,6 +3,7 @@ package dev.zoetrope.world;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import net.jqwik.api.Example;
 import net.jqwik.api.ForAll;
@@ -45,5 +46,60 @@ final class CaptionTest {
         }
         assertThat(captions).hasSizeGreaterThan(20);
         assertThat(scene.caption()).isEqualTo(scene.caption(Caption.Length.FULL, 0));
+    }
+
+    @Property(tries = 400)
+    void factsAreReadBack(
+            @ForAll @LongRange(max = 100_000) long index, @ForAll boolean picture, @ForAll boolean heldOut) {
+        World world = picture ? PICTURES : CLIPS;
+        Scene scene = world.with(world.options().heldOutNames(heldOut)).scene(index);
+        assertThat(Facts.read(scene.caption())).as(scene.caption()).isEqualTo(scene.facts());
+    }
+
+    @Example
+    void factsOfAPersonsWords() {
+        assertThat(Facts.read("Please show me a BUNNY, it is hopping on a purple background!"))
+                .isEqualTo(new Facts(
+                        List.of(new Facts.Thing(
+                                WorldObjects.named("rabbit"), Style.SHADED, Size.MEDIUM, Motion.BOUNCE)),
+                        null,
+                        Ground.PURPLE,
+                        Camera.FIXED));
+        assertThat(Facts.read("").things()).isEmpty();
+    }
+
+    @Property(tries = 200)
+    void questionsAgreeWithTheFacts(@ForAll @LongRange(max = 100_000) long index, @ForAll boolean picture) {
+        Scene scene = (picture ? PICTURES : CLIPS).scene(index);
+        Set<String> words = new HashSet<>(Caption.words());
+        words.addAll(Question.words());
+        for (Question question : scene.questions(0)) {
+            assertThat(words)
+                    .contains((question.text() + " " + question.answer())
+                            .replaceAll("[?,]", "")
+                            .split(" "));
+            assertThat(question.text()).doesNotContain("{").endsWith("?");
+            Facts asked = Facts.read(question.text());
+            switch (question.kind()) {
+                case CHECK -> {
+                    Facts.Thing named = asked.things().get(0);
+                    boolean holds = scene.facts().things().stream()
+                            .anyMatch(
+                                    thing -> thing.object().equals(named.object()) && thing.motion() == named.motion());
+                    assertThat(question.answer()).isEqualTo(holds ? "yes" : "no");
+                }
+                case RELATION -> {
+                    assertThat(asked.relation()).isEqualTo(scene.relation());
+                    assertThat(asked.things().get(0).object())
+                            .isEqualTo(scene.sprites().get(1).object());
+                    assertThat(question.answer())
+                            .isEqualTo(scene.sprites().get(0).object().name());
+                }
+                case OBJECT ->
+                    assertThat(question.answer())
+                            .isEqualTo(scene.sprites().get(0).object().name());
+                default -> assertThat(question.answer()).isNotEmpty();
+            }
+        }
     }
 }

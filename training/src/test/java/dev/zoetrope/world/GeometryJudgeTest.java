@@ -25,7 +25,7 @@ final class GeometryJudgeTest {
             Scene scene = world.scene(i);
             Scene.Sprite sprite = scene.sprites().get(0);
             GeometryJudge.Verdict verdict = GeometryJudge.judge(scene.render(), sprite.object(), sprite.style());
-            assertThat(verdict.motion()).as(scene.facts()).isEqualTo(sprite.motion());
+            assertThat(verdict.motion()).as(scene.caption()).isEqualTo(sprite.motion());
             assertThat(verdict.ground()).isEqualTo(scene.backdrop().ground());
             assertThat(verdict.identityError()).isLessThan(.1);
             assertThat(verdict.flicker()).isLessThan(.03);
