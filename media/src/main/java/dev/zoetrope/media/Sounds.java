@@ -1,0 +1,50 @@
+package dev.zoetrope.media;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+
+import dev.zoetrope.checkpoint.AtomicFile;
+import dev.zoetrope.tensor.UserError;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+
+/** Reads sound from files of any usual format, also from videos, and writes WAV. */
+public final class Sounds {
+
+    private Sounds() {}
+
+    /**
+     * Reads the sound of a file.
+     *
+     * @throws UserError if there is no such file, or no sound in it that can be read
+     */
+    public static Audio read(Path file) {
+        return VideoReader.readAudio(file);
+    }
+
+    /** Writes sound as WAV of 16 bits a sample; what is louder than 1 is clipped. */
+    public static void write(Audio audio, Path file) {
+        if (!Outputs.extension(file).equals("wav")) {
+            throw new UserError(file + ": sound is written as .wav");
+        }
+        int frameBytes = 2 * audio.channels();
+        long size = (long) frameBytes * audio.length();
+        if (size > Integer.MAX_VALUE - 44) {
+            throw new UserError(file + ": " + audio + " is too long for a WAV file, which ends at 2 GiB");
+        }
+        ByteBuffer wav = ByteBuffer.allocate(44 + (int) size).order(ByteOrder.LITTLE_ENDIAN);
+        wav.put("RIFF".getBytes(US_ASCII)).putInt(36 + (int) size);
+        wav.put("WAVEfmt ".getBytes(US_ASCII)).putInt(16);
+        wav.putShort((short) 1).putShort((short) audio.channels()); // 1 is plain PCM
+        wav.putInt(audio.rate()).putInt(audio.rate() * frameBytes);
+        wav.putShort((short) frameBytes).putShort((short) 16);
+        wav.put("data".getBytes(US_ASCII)).putInt((int) size);
+        for (int i = 0; i < audio.length(); i++) {
+            for (float[] channel : audio.samples()) {
+                long level = Math.round(channel[i] * 32768.0);
+                wav.putShort((short) Math.max(-32768, Math.min(32767, level)));
+            }
+        }
+        AtomicFile.write(file, out -> out.write(wav.array()));
+    }
+}
