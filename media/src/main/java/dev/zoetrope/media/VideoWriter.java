@@ -73,10 +73,15 @@ final class VideoWriter implements AutoCloseable {
 
     private VideoWriter(Path file, String formatName, String name) {
         this.name = name;
-        check(avformat_alloc_output_context2(format, null, formatName, file.toString()), "cannot be written");
-        AVIOContext io = new AVIOContext(null);
-        check(avio_open(io, file.toString(), AVIO_FLAG_WRITE), "cannot be opened for writing");
-        format.pb(io);
+        try {
+            check(avformat_alloc_output_context2(format, null, formatName, file.toString()), "cannot be written");
+            AVIOContext io = new AVIOContext(null);
+            check(avio_open(io, file.toString(), AVIO_FLAG_WRITE), "cannot be opened for writing");
+            format.pb(io);
+        } catch (UserError e) {
+            close();
+            throw e;
+        }
     }
 
     private int check(int code, String what) {
@@ -253,10 +258,12 @@ final class VideoWriter implements AutoCloseable {
             }
         }
         av_packet_free(packet);
-        if (format.pb() != null && !format.pb().isNull()) {
-            avio_closep(format.pb());
+        if (!format.isNull()) {
+            if (format.pb() != null) {
+                avio_closep(format.pb());
+            }
+            avformat_free_context(format);
         }
-        avformat_free_context(format);
         scope.close();
     }
 }
