@@ -32,6 +32,7 @@ public final class Parity {
         Map<String, Entry> r = new TreeMap<>();
         ImageEntries.register(r);
         LanguageEntries.register(r);
+        SchedulerEntries.register(r);
         TrainingEntries.register(r);
         return r;
     }
