@@ -43,8 +43,8 @@ public record Heun(SigmaLevels levels, Prediction prediction, Limit limit) imple
                     }
                     return Weighted.sum(1, sample, sigma(index() + 1) - sigma, slope);
                 }
-                double half = (sigma - sigma(index() - 1)) / 2.0;
-                Tensor corrected = Weighted.sum(1, begun.get(1), half, begun.get(0), half, slope);
+                Tensor mean = Weighted.sum(0.5, begun.get(0), 0.5, slope);
+                Tensor corrected = Weighted.sum(1, begun.get(1), sigma - sigma(index() - 1), mean);
                 begun.clear();
                 return corrected;
             }
