@@ -22,6 +22,7 @@ public final class GeometryJudge {
     private static final int REFINEMENTS = 8;
     private static final int LONGLIST = 100;
     private static final int SHORTLIST = 8;
+    private static final int CLUSTER_ROUNDS = 8;
     /** Mean square error below which no other start is tried: a fit this close is right. */
     private static final double EXACT = 2e-4;
     /** A start must be this much better than one before it, so that noise does not turn an object that is nearly symmetric. */
@@ -51,6 +52,37 @@ public final class GeometryJudge {
     /** Judges a clip that should show this object. */
     public static Verdict judge(Clip clip, WorldObject object, Style style) {
         return new Reading(clip).fit(Picture.of(object, style));
+    }
+
+    /**
+     * What was found of two objects.
+     *
+     * @param first verdict on the first
+     * @param second verdict on the second
+     * @param relation of the first to the second, by the axis on which they are further apart; null unless it holds in every frame
+     */
+    public record PairVerdict(Verdict first, Verdict second, @Nullable Relation relation) {}
+
+    /** Judges a clip that should show these two objects apart from each other. */
+    public static PairVerdict judge(
+            Clip clip, WorldObject first, Style firstStyle, WorldObject second, Style secondStyle) {
+        Reading whole = new Reading(clip);
+        Picture a = Picture.of(first, firstStyle);
+        Picture b = Picture.of(second, secondStyle);
+        double[][] centres = whole.centres();
+        Reading here = whole.near(centres, 0);
+        Reading there = whole.near(centres, 1);
+        int middle = clip.frames().size() / 2;
+        double straight = here.best(middle, a) + there.best(middle, b);
+        double crossed = there.best(middle, a) + here.best(middle, b);
+        Reading ofA = straight <= crossed ? here : there;
+        Reading ofB = straight <= crossed ? there : here;
+        List<Fit> fitsA = ofA.fits(a);
+        List<Fit> fitsB = ofB.fits(b);
+        whole.together(a, fitsA, b, fitsB);
+        Relation relation = Tracks.relation(fitsA, fitsB);
+        boolean beside = relation == Relation.LEFT_OF || relation == Relation.RIGHT_OF;
+        return new PairVerdict(whole.verdict(a, fitsA, beside), whole.verdict(b, fitsB, beside), relation);
     }
 
     /** The ground alone. */
@@ -106,6 +138,102 @@ public final class GeometryJudge {
             frames = clip.frames().stream().map(Reading::floats).toArray(float[][]::new);
             ground = borderMedian();
             floor = .02 + 2 * borderNoise();
+        }
+
+        /** The same clip with other frames. */
+        private Reading(Reading other, float[][] frames) {
+            width = other.width;
+            height = other.height;
+            shorter = other.shorter;
+            ground = other.ground;
+            floor = other.floor;
+            this.frames = frames;
+        }
+
+        /** Centres of two clusters of what differs from the ground, [T][x0, y0, x1, y1]; a cluster keeps its number. */
+        double[][] centres() {
+            double[][] centres = new double[frames.length][];
+            double[] at = null;
+            for (int k = 0; k < frames.length; k++) {
+                double[] mask = new double[width * height];
+                for (int i = 0; i < mask.length; i++) {
+                    mask[i] = soft(distance(frames[k], i % width, i / width));
+                }
+                if (at == null) {
+                    at = ends(mask);
+                }
+                for (int round = 0; round < CLUSTER_ROUNDS; round++) {
+                    at = means(mask, at);
+                }
+                centres[k] = at;
+            }
+            return centres;
+        }
+
+        /** Two points on the long axis of the mask, one at either side of its middle. */
+        private double[] ends(double[] mask) {
+            double mass = 1e-9;
+            double x = 0;
+            double y = 0;
+            double xx = 0;
+            double xy = 0;
+            double yy = 0;
+            for (int i = 0; i < mask.length; i++) {
+                double px = i % width + .5 - width / 2.;
+                double py = i / width + .5 - height / 2.;
+                mass += mask[i];
+                x += mask[i] * px;
+                y += mask[i] * py;
+                xx += mask[i] * px * px;
+                xy += mask[i] * px * py;
+                yy += mask[i] * py * py;
+            }
+            x /= mass;
+            y /= mass;
+            double axis = .5 * Math.atan2(2 * (xy / mass - x * y), xx / mass - x * x - yy / mass + y * y);
+            double dx = Math.cos(axis) * shorter / 4;
+            double dy = Math.sin(axis) * shorter / 4;
+            double cx = x + width / 2.;
+            double cy = y + height / 2.;
+            return new double[] {cx - dx, cy - dy, cx + dx, cy + dy};
+        }
+
+        private double[] means(double[] mask, double[] at) {
+            double[] sums = new double[6];
+            for (int i = 0; i < mask.length; i++) {
+                int nearest = nearest(at, i);
+                sums[nearest * 3] += mask[i];
+                sums[nearest * 3 + 1] += mask[i] * (i % width + .5);
+                sums[nearest * 3 + 2] += mask[i] * (i / width + .5);
+            }
+            double[] means = at.clone();
+            for (int c = 0; c < 2; c++) {
+                if (sums[c * 3] > 1) {
+                    means[c * 2] = sums[c * 3 + 1] / sums[c * 3];
+                    means[c * 2 + 1] = sums[c * 3 + 2] / sums[c * 3];
+                }
+            }
+            return means;
+        }
+
+        private int nearest(double[] at, int pixel) {
+            double x = pixel % width + .5;
+            double y = pixel / width + .5;
+            return Math.hypot(x - at[0], y - at[1]) <= Math.hypot(x - at[2], y - at[3]) ? 0 : 1;
+        }
+
+        /** The clip with only what is near one of the centres; elsewhere there is ground. */
+        Reading near(double[][] centres, int which) {
+            float[][] cut = new float[frames.length][];
+            for (int k = 0; k < frames.length; k++) {
+                cut[k] = frames[k].clone();
+                for (int i = 0; i < width * height; i++) {
+                    if (nearest(centres[k], i) != which) {
+                        System.arraycopy(ground, 0, cut[k], i * 3, 3);
+                    }
+                }
+            }
+            return new Reading(this, cut);
         }
 
         private static float[] floats(Image image) {
@@ -187,15 +315,41 @@ public final class GeometryJudge {
         }
 
         Verdict fit(Picture picture) {
-            List<Fit> fits = new ArrayList<>();
-            for (float[] frame : frames) {
-                fits.add(best(frame, picture, fits));
-            }
-            Motion motion = frames.length > 1 ? Tracks.motion(fits, width, height) : null;
+            List<Fit> fits = fits(picture);
+            double size = fits.stream().mapToDouble(Fit::size).average().orElseThrow();
+            // How far an object alone on the canvas goes, by the size it has.
+            double roomX = Math.max(.3 * width, 1.24 * (width - size));
+            double roomY = Math.max(.3 * height, 1.24 * (height - size));
+            return verdict(picture, fits, new Tracks.Usual(roomX, roomY, Math.log(3)));
+        }
+
+        /** Of one of two objects: it goes less far towards the other. */
+        Verdict verdict(Picture picture, List<Fit> fits, boolean beside) {
+            double size = fits.stream().mapToDouble(Fit::size).average().orElseThrow();
+            double roomX = beside ? .24 * width : Math.max(.3 * width, .9 * (width - size));
+            double roomY = beside ? Math.max(.3 * height, .9 * (height - size)) : .24 * height;
+            return verdict(picture, fits, new Tracks.Usual(roomX, roomY, Math.log(1.4 / .6)));
+        }
+
+        private Verdict verdict(Picture picture, List<Fit> fits, Tracks.Usual usual) {
+            Motion motion = frames.length > 1 ? Tracks.motion(fits, usual) : null;
             List<Pose> track = fits.stream()
                     .map(fit -> new Pose((float) fit.x, (float) fit.y, (float) fit.size(), (float) fit.angle))
                     .toList();
             return new Verdict(ground(), motion, track, identityError(picture, fits), flicker(picture, fits));
+        }
+
+        List<Fit> fits(Picture picture) {
+            List<Fit> fits = new ArrayList<>();
+            for (float[] frame : frames) {
+                fits.add(best(frame, picture, fits));
+            }
+            return fits;
+        }
+
+        /** Error of the best fit in one frame. */
+        double best(int k, Picture picture) {
+            return best(frames[k], picture, List.of()).error;
         }
 
         private Fit best(float[] frame, Picture picture, List<Fit> before) {
@@ -266,25 +420,35 @@ public final class GeometryJudge {
             return Math.max(0, Math.min(1, (distance - floor) / .12));
         }
 
-        /** Levenberg-Marquardt over (x, y, log size, angle) with numeric derivatives. */
         private Fit refine(float[] frame, Picture picture, Fit start, int step, int times) {
-            Fit at = start;
-            double[] residual = residuals(frame, picture, at, step);
+            return refine(frame, List.of(picture), List.of(start), step, times).get(0);
+        }
+
+        private double[] residuals(float[] frame, Picture picture, Fit fit, int step) {
+            return residuals(frame, List.of(picture), List.of(fit), step);
+        }
+
+        /** Levenberg-Marquardt over (x, y, log size, angle) of each picture, with numeric derivatives. */
+        private List<Fit> refine(float[] frame, List<Picture> pictures, List<Fit> start, int step, int times) {
+            List<Fit> at = start;
+            double[] residual = residuals(frame, pictures, at, step);
             double cost = dot(residual, residual);
             double damping = 1e-2;
             for (int i = 0; i < times; i++) {
-                double[][] slopes = new double[4][];
-                for (int p = 0; p < 4; p++) {
-                    slopes[p] = residuals(frame, picture, at.moved(p, Fit.STEP[p]), step);
+                double[][] slopes = new double[4 * at.size()][];
+                for (int p = 0; p < slopes.length; p++) {
+                    double[] nudge = new double[slopes.length];
+                    nudge[p] = Fit.STEP[p % 4];
+                    slopes[p] = residuals(frame, pictures, moved(at, nudge), step);
                     for (int j = 0; j < residual.length; j++) {
-                        slopes[p][j] = (slopes[p][j] - residual[j]) / Fit.STEP[p];
+                        slopes[p][j] = (slopes[p][j] - residual[j]) / nudge[p];
                     }
                 }
-                Fit next = at.moved(normalStep(slopes, residual, damping));
-                if (next.size() < 3 || next.size() > 2 * shorter) {
+                List<Fit> next = moved(at, normalStep(slopes, residual, damping));
+                if (next.stream().anyMatch(fit -> fit.size() < 3 || fit.size() > 2 * shorter)) {
                     break;
                 }
-                double[] nextResidual = residuals(frame, picture, next, step);
+                double[] nextResidual = residuals(frame, pictures, next, step);
                 double nextCost = dot(nextResidual, nextResidual);
                 if (nextCost < cost) {
                     boolean settled = nextCost > .999 * cost;
@@ -299,21 +463,42 @@ public final class GeometryJudge {
                     damping *= 8;
                 }
             }
-            return at.withError(cost / residual.length);
+            double error = cost / residual.length;
+            return at.stream().map(fit -> fit.withError(error)).toList();
         }
 
-        /** Difference between the picture laid over the ground and the frame, at every step-th pixel. */
-        private double[] residuals(float[] frame, Picture picture, Fit fit, int step) {
+        private static List<Fit> moved(List<Fit> fits, double[] by) {
+            List<Fit> moved = new ArrayList<>();
+            for (int i = 0; i < fits.size(); i++) {
+                moved.add(fits.get(i).moved(Arrays.copyOfRange(by, 4 * i, 4 * i + 4)));
+            }
+            return moved;
+        }
+
+        /** Difference between the pictures, laid over the ground from the first to the last, and the frame, at every step-th pixel. */
+        private double[] residuals(float[] frame, List<Picture> pictures, List<Fit> fits, int step) {
+            Picture.View[] views = new Picture.View[fits.size()];
+            for (int i = 0; i < views.length; i++) {
+                views[i] = pictures.get(i).view(fits.get(i));
+            }
             double[] rgba = new double[4];
+            double[] colour = new double[3];
             double[] residuals = new double[(width / step) * (height / step) * 3];
-            Picture.View view = picture.view(fit);
             int n = 0;
             for (int y = step / 2; y < height; y += step) {
                 for (int x = step / 2; x < width; x += step) {
-                    view.sample(x + .5, y + .5, rgba);
+                    for (int c = 0; c < 3; c++) {
+                        colour[c] = ground[c];
+                    }
+                    for (Picture.View view : views) {
+                        view.sample(x + .5, y + .5, rgba);
+                        for (int c = 0; c < 3; c++) {
+                            colour[c] = rgba[c] + colour[c] * (1 - rgba[3]);
+                        }
+                    }
                     int at = (y * width + x) * 3;
                     for (int c = 0; c < 3; c++) {
-                        residuals[n++] = rgba[c] + ground[c] * (1 - rgba[3]) - frame[at + c];
+                        residuals[n++] = colour[c] - frame[at + c];
                     }
                 }
             }
@@ -321,31 +506,91 @@ public final class GeometryJudge {
         }
 
         private static double[] normalStep(double[][] slopes, double[] residual, double damping) {
-            double[][] a = new double[4][5];
-            for (int p = 0; p < 4; p++) {
-                for (int q = 0; q < 4; q++) {
+            int n = slopes.length;
+            double[][] a = new double[n][n + 1];
+            for (int p = 0; p < n; p++) {
+                for (int q = p; q < n; q++) {
                     a[p][q] = dot(slopes[p], slopes[q]);
+                    a[q][p] = a[p][q];
                 }
-                a[p][4] = -dot(slopes[p], residual);
+                a[p][n] = -dot(slopes[p], residual);
+            }
+            for (int p = 0; p < n; p++) {
                 a[p][p] = a[p][p] * (1 + damping) + 1e-9;
             }
-            for (int p = 0; p < 4; p++) { // positive definite: elimination needs no pivoting
-                for (int row = p + 1; row < 4; row++) {
+            for (int p = 0; p < n; p++) { // positive definite: elimination needs no pivoting
+                for (int row = p + 1; row < n; row++) {
                     double f = a[row][p] / a[p][p];
-                    for (int q = p; q < 5; q++) {
+                    for (int q = p; q <= n; q++) {
                         a[row][q] -= f * a[p][q];
                     }
                 }
             }
-            double[] step = new double[4];
-            for (int p = 3; p >= 0; p--) {
-                double v = a[p][4];
-                for (int q = p + 1; q < 4; q++) {
+            double[] step = new double[n];
+            for (int p = n - 1; p >= 0; p--) {
+                double v = a[p][n];
+                for (int q = p + 1; q < n; q++) {
                     v -= a[p][q] * step[q];
                 }
                 step[p] = v / a[p][p];
             }
             return step;
+        }
+
+        /**
+         * Fits two pictures at once, from fits of each by itself. Where those were wrong, the frame before or after knows better: so
+         * each frame also starts from its neighbours, once forward and once backward.
+         */
+        void together(Picture a, List<Fit> fitsA, Picture b, List<Fit> fitsB) {
+            boolean inFront = misfit(fitsA, fitsB, List.of(b, a), true) < misfit(fitsA, fitsB, List.of(a, b), false);
+            List<Picture> layers = inFront ? List.of(b, a) : List.of(a, b);
+            List<Fit> back = inFront ? fitsB : fitsA;
+            List<Fit> front = inFront ? fitsA : fitsB;
+            for (int k = 0; k < frames.length; k++) {
+                improve(k, layers, back, front, back.get(k), front.get(k), true);
+            }
+            for (int way = 1; way >= -1; way -= 2) {
+                for (int k = way > 0 ? 1 : frames.length - 2; k >= 0 && k < frames.length; k += way) {
+                    Fit nearBack = back.get(k - way);
+                    Fit nearFront = front.get(k - way);
+                    improve(k, layers, back, front, back.get(k), nearFront, false);
+                    improve(k, layers, back, front, nearBack, front.get(k), false);
+                    improve(k, layers, back, front, nearBack, nearFront, false);
+                    if (k - 2 * way >= 0 && k - 2 * way < frames.length) {
+                        Fit onBack = back.get(k - 2 * way).towards(nearBack);
+                        Fit onFront = front.get(k - 2 * way).towards(nearFront);
+                        improve(k, layers, back, front, onBack, onFront, false);
+                    }
+                }
+            }
+        }
+
+        private double misfit(List<Fit> fitsA, List<Fit> fitsB, List<Picture> layers, boolean inFront) {
+            double sum = 0;
+            for (int k = 0; k < frames.length; k++) {
+                List<Fit> fits = inFront ? List.of(fitsB.get(k), fitsA.get(k)) : List.of(fitsA.get(k), fitsB.get(k));
+                double[] residual = residuals(frames[k], layers, fits, 1);
+                sum += dot(residual, residual);
+            }
+            return sum;
+        }
+
+        private void improve(
+                int k,
+                List<Picture> layers,
+                List<Fit> back,
+                List<Fit> front,
+                Fit startBack,
+                Fit startFront,
+                boolean first) {
+            if (!first && back.get(k).error < EXACT) {
+                return;
+            }
+            List<Fit> refined = refine(frames[k], layers, List.of(startBack, startFront), 1, REFINEMENTS);
+            if (first || refined.get(0).error < BETTER * back.get(k).error) {
+                back.set(k, refined.get(0));
+                front.set(k, refined.get(1));
+            }
         }
 
         private static double dot(double[] a, double[] b) {
@@ -433,12 +678,6 @@ public final class GeometryJudge {
 
         Fit withError(double value) {
             return new Fit(x, y, logSize, angle, value);
-        }
-
-        Fit moved(int parameter, double by) {
-            double[] step = new double[4];
-            step[parameter] = by;
-            return moved(step);
         }
 
         Fit moved(double[] by) {
@@ -583,29 +822,55 @@ public final class GeometryJudge {
         /** Standard deviation, in parts of the usual range, below which an object stands still; a straight move has .3. */
         private static final double RESTS = .12;
         /** Share of a track's variance that the template of its motion must explain. */
-        private static final double EXPLAINED = .75;
+        private static final double FOLLOWED = .75;
         /** Standard deviation of a spinning object's steps, in parts of a step. */
         private static final double LEAPS = .7;
 
         private Tracks() {}
 
-        static @Nullable Motion motion(List<Fit> fits, int width, int height) {
+        /**
+         * How far things go when they move.
+         *
+         * @param x from side to side in pixels
+         * @param y up and down in pixels
+         * @param growth logarithm of the largest size over the smallest
+         */
+        record Usual(double x, double y, double growth) {}
+
+        /** Where the first is seen from the second, if that holds in every frame. */
+        static @Nullable Relation relation(List<Fit> first, List<Fit> second) {
+            double dx = 0;
+            double dy = 0;
+            for (int k = 0; k < first.size(); k++) {
+                dx += second.get(k).x - first.get(k).x;
+                dy += second.get(k).y - first.get(k).y;
+            }
+            boolean beside = Math.abs(dx) > Math.abs(dy);
+            for (int k = 0; k < first.size(); k++) {
+                double ahead = beside ? second.get(k).x - first.get(k).x : second.get(k).y - first.get(k).y;
+                if (ahead * (beside ? dx : dy) <= 0) {
+                    return null;
+                }
+            }
+            if (beside) {
+                return dx > 0 ? Relation.LEFT_OF : Relation.RIGHT_OF;
+            }
+            return dy > 0 ? Relation.ABOVE : Relation.BELOW;
+        }
+
+        static @Nullable Motion motion(List<Fit> fits, Usual usual) {
             int frames = fits.size();
             double[] x = new double[frames];
             double[] y = new double[frames];
             double[] grown = new double[frames];
             double[] angle = new double[frames];
-            double size = 0;
             for (int k = 0; k < frames; k++) {
                 Fit fit = fits.get(k);
                 x[k] = fit.x;
                 y[k] = fit.y;
                 grown[k] = fit.logSize;
                 angle[k] = k == 0 ? turn(fit.angle) : angle[k - 1] + turn(fit.angle - angle[k - 1]);
-                size += fit.size() / frames;
             }
-            double roomX = Math.max(.3 * width, 1.24 * (width - size));
-            double roomY = Math.max(.3 * height, 1.24 * (height - size));
             double[] line = new double[frames];
             double[] hops = new double[frames];
             double[] swing = new double[frames];
@@ -617,9 +882,9 @@ public final class GeometryJudge {
             }
             double fullTurn = 2 * Math.PI * (frames - 1) / frames;
             Map<Motion, Double> strength = new EnumMap<>(Motion.class);
-            double alongX = share(x, line, roomX);
-            double alongY = share(y, line, roomY);
-            double growth = share(grown, line, Math.log(3));
+            double alongX = share(x, line, usual.x);
+            double alongY = share(y, line, usual.y);
+            double growth = share(grown, line, usual.growth);
             strength.put(Motion.RIGHT, alongX);
             strength.put(Motion.LEFT, -alongX);
             strength.put(Motion.DOWN, alongY);
@@ -627,7 +892,7 @@ public final class GeometryJudge {
             strength.put(Motion.GROW, growth);
             strength.put(Motion.SHRINK, -growth);
             strength.put(Motion.SPIN, steady(angle) ? share(angle, line, fullTurn) : 0);
-            strength.put(Motion.BOUNCE, share(y, hops, roomY));
+            strength.put(Motion.BOUNCE, share(y, hops, usual.y));
             strength.put(Motion.SWAY, share(angle, swing, .5));
             Map.Entry<Motion, Double> first = strength.entrySet().stream()
                     .max(Map.Entry.comparingByValue())
@@ -636,8 +901,8 @@ public final class GeometryJudge {
                 return first.getKey();
             }
             double unrest = Math.max(
-                    Math.max(spread(x) / roomX, spread(y) / roomY),
-                    Math.max(spread(grown) / Math.log(3), spread(angle)));
+                    Math.max(spread(x) / usual.x, spread(y) / usual.y),
+                    Math.max(spread(grown) / usual.growth, spread(angle)));
             return unrest <= RESTS ? Motion.STILL : null;
         }
 
@@ -673,12 +938,13 @@ public final class GeometryJudge {
                 square += b * b;
                 all += a * a;
             }
-            if (all < 1e-12) {
+            // Two or three frames can show neither a bounce nor a sway: their templates are flat there.
+            if (all < 1e-12 || square < 1e-12) {
                 return 0;
             }
             double slope = both / square;
             double explained = both * both / (square * all);
-            return explained < EXPLAINED ? 0 : slope / usual * explained;
+            return explained < FOLLOWED ? 0 : slope / usual * explained;
         }
     }
 }
