@@ -30,7 +30,8 @@ final class GeometryJudgeTest {
             }
             assertThat(verdict.ground()).isEqualTo(scene.backdrop().ground());
             assertThat(verdict.identityError()).isLessThan(.1);
-            assertThat(verdict.flicker()).isLessThan(.03);
+            // Of two frames one may show a picture three times as large, so in more detail.
+            assertThat(verdict.flicker()).isLessThan(frames > 3 ? .03 : .1);
             for (int k = 0; k < frames; k++) {
                 assertThat((double) verdict.track().get(k).x())
                         .isCloseTo(sprite.track().get(k).x(), within(1.));
