@@ -234,9 +234,8 @@ public final class Functional {
      */
     public static Tensor attention(
             Tensor q, Tensor k, Tensor v, @Nullable Tensor mask, boolean causal, @Nullable Double scale) {
-        if (q.dtype() != DType.FLOAT32
-                && q.dtype() != DType.FLOAT64
-                && !q.engine().is_cuda()) {
+        boolean half = isHalf(q) || isHalf(k) || isHalf(v); // under autocast only some of them may be
+        if (half && !q.engine().is_cuda()) {
             // The build's half-precision attention on CPU is a naive loop, 20 times slower than float32.
             try (Scope s = Scope.open();
                     Autocast full = Autocast.off()) {
@@ -254,6 +253,11 @@ public final class Functional {
                             q.engine(), k.engine(), v.engine(), m, 0, causal, s, false),
                     with(mask, q, k, v));
         }
+    }
+
+    private static boolean isHalf(Tensor t) {
+        DType d = t.dtype();
+        return d == DType.BFLOAT16 || d == DType.FLOAT16;
     }
 
     // ---- resampling and padding ----

@@ -11,6 +11,7 @@ import dev.zoetrope.world.WorldObject;
 import dev.zoetrope.world.WorldObjects;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 
 /** What of Carousel the model learns from, in buckets of equal length and size. */
@@ -21,17 +22,34 @@ final class SoraData {
     private final List<Bucket> buckets;
     private final double weights;
 
-    /** @param j the recipe's {@code world} and {@code buckets} */
-    SoraData(Json j, long seed) {
+    private SoraData(long seed, List<WorldObject> objects, Style[] styles, List<Bucket> buckets) {
         this.seed = seed;
+        this.objects = objects;
+        this.styles = styles;
+        this.buckets = buckets;
+        this.weights = buckets.stream().mapToDouble(Bucket::weight).sum();
+    }
+
+    /** @param j the recipe's {@code world} and {@code buckets} */
+    static SoraData of(Json j, long seed) {
         Json world = j.at("world");
         List<String> names = world.get("objects", List.of());
-        objects = names.isEmpty() ? WorldObjects.all() : WorldObjects.named(names);
-        styles = world.get("styles", List.of("shaded")).stream()
-                .map(s -> Style.valueOf(s.toUpperCase(java.util.Locale.ROOT)))
+        List<WorldObject> objects = names.isEmpty()
+                ? WorldObjects.first(world.get("first", WorldObjects.all().size()))
+                : WorldObjects.named(names);
+        Style[] styles = world.get("styles", List.of("shaded")).stream()
+                .map(s -> Style.valueOf(s.toUpperCase(Locale.ROOT)))
                 .toArray(Style[]::new);
-        buckets = j.list("buckets").stream().map(Bucket::of).toList();
-        weights = buckets.stream().mapToDouble(Bucket::weight).sum();
+        return new SoraData(
+                seed,
+                objects,
+                styles,
+                j.list("buckets").stream().map(Bucket::of).toList());
+    }
+
+    /** The same with all of Carousel's objects. */
+    SoraData withAllObjects() {
+        return new SoraData(seed, WorldObjects.all(), styles, buckets);
     }
 
     List<WorldObject> objects() {
@@ -67,9 +85,17 @@ final class SoraData {
     }
 
     /** A wording of a scene: mostly the whole fact, sometimes less or more. */
-    static String caption(Scene scene, long variant, double u) {
-        Caption.Length length = u < .1 ? Caption.Length.SHORT : u < .2 ? Caption.Length.RECAPTION : Caption.Length.FULL;
-        return scene.caption(length, (int) (variant & 0xffff));
+    static String caption(Scene scene, long variant, Random random) {
+        double u = random.nextDouble();
+        return caption(
+                scene,
+                u < .1 ? Caption.Length.SHORT : u < .2 ? Caption.Length.RECAPTION : Caption.Length.FULL,
+                variant,
+                random);
+    }
+
+    static String caption(Scene scene, Caption.Length length, long variant, Random random) {
+        return Paraphrase.of(scene.caption(length, (int) (variant & 0xffff)), scene, random);
     }
 
     /** Wordings of scenes; each becomes empty with the given probability. */
@@ -77,7 +103,7 @@ final class SoraData {
         List<String> r = new ArrayList<>(scenes.size());
         for (Scene scene : scenes) {
             boolean none = random.nextDouble() < dropped;
-            String caption = caption(scene, variant, random.nextDouble());
+            String caption = caption(scene, variant, random);
             r.add(none ? "" : caption);
         }
         return r;

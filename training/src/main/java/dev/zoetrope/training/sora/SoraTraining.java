@@ -57,7 +57,7 @@ public final class SoraTraining {
         this.folder = folder;
         this.listener = listener;
         seed = recipe.get("seed", 0L);
-        data = new SoraData(recipe, seed);
+        data = SoraData.of(recipe, seed);
         Path tokenizer = folder.file("tokenizer");
         Vocabulary.write(tokenizer);
         Tokenizer words = Tokenizer.open(tokenizer);
@@ -104,7 +104,7 @@ public final class SoraTraining {
 
     private boolean autoencoder() {
         Json j = recipe.at("autoencoder");
-        AutoencoderStage stage = new AutoencoderStage(sora.autoencoder(), data, j);
+        AutoencoderStage stage = new AutoencoderStage(sora.autoencoder(), data.withAllObjects(), j);
         stage.initialise(autoencoderWeights, seed);
         boolean done = new Trainer(
                         "autoencoder",

@@ -10,6 +10,7 @@ import dev.zoetrope.tensor.RandomSource;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.training.Metrics;
 import dev.zoetrope.training.Trainer;
+import dev.zoetrope.world.Caption;
 import dev.zoetrope.world.Ground;
 import dev.zoetrope.world.Motion;
 import dev.zoetrope.world.Scene;
@@ -55,7 +56,8 @@ final class TextStage implements Trainer.Objective {
             Scene scene = world.scene((step * 64 + worker) * batch + i);
             Scene.Sprite sprite = scene.sprites().get(0);
             boolean shortened = wording.nextDouble() < .1;
-            captions.add(SoraData.caption(scene, step, shortened ? 0 : .5));
+            Caption.Length length = shortened ? Caption.Length.SHORT : Caption.Length.FULL;
+            captions.add(SoraData.caption(scene, length, step, wording));
             facts[0][i] = data.objects().indexOf(sprite.object());
             facts[1][i] = scene.frames() == 1 ? NOT_SAID : sprite.motion().ordinal();
             facts[2][i] = shortened ? NOT_SAID : scene.backdrop().ground().ordinal();

@@ -39,7 +39,7 @@ final class VideoStage implements Trainer.Objective, AutoCloseable {
         this.nearNoise = j.get("near_noise", .4);
         this.dropped = j.get("caption_dropout", .1);
         int size = j.get("pool", 1024);
-        int uses = j.get("uses", 4);
+        int uses = j.get("uses", 6);
         for (Bucket b : data.buckets()) {
             int clips = (int) Math.max(2L * b.batch(), Math.round(size * b.weight() * b.batch() / share(data)));
             pools.add(new LatentPool(data.world(b), b, sora.autoencoder(), clips, uses));

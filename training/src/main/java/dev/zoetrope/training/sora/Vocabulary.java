@@ -12,6 +12,8 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 
 /** The tokenizer of the built-in model: one token for each word of Carousel's captions, in the tokenizers library's form. */
 final class Vocabulary {
@@ -24,7 +26,9 @@ final class Vocabulary {
         for (String special : List.of(PAD, Sora.UNKNOWN, Sora.NO_CAPTION)) {
             ids.put(special, ids.size());
         }
-        for (String word : Caption.words()) {
+        Set<String> words = new TreeSet<>(Caption.words());
+        words.addAll(Paraphrase.words());
+        for (String word : words) {
             ids.putIfAbsent(word, ids.size());
         }
         Map<String, Object> json = new LinkedHashMap<>();
