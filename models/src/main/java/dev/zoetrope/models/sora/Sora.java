@@ -119,6 +119,11 @@ public final class Sora implements AutoCloseable {
         return captionEncoder.pad(ids, noCaption);
     }
 
+    /** How many tokens a caption takes. */
+    public int words(String caption) {
+        return tokenizer.encodePlain(caption).length;
+    }
+
     /** Words of a caption that the model has never seen. */
     public List<String> unknownWords(String caption) {
         List<String> r = new ArrayList<>();

@@ -1,0 +1,112 @@
+package dev.zoetrope.tasks;
+
+import dev.zoetrope.tensor.UserError;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Comparator;
+import java.util.HexFormat;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The models that travel inside the jar. Weights are mapped from files, so a model is unpacked once, next to the other
+ * caches of the user ({@code $XDG_CACHE_HOME/zoetrope}, by default {@code ~/.cache/zoetrope}; another folder by the
+ * system property {@code zoetrope.cache}).
+ */
+final class BuiltIn {
+    private static final String ROOT = "/dev/zoetrope/builtin/";
+    private static final String INDEX = "FILES";
+
+    private BuiltIn() {}
+
+    /** The folder of a built-in model, unpacked if it is not there yet. */
+    static Path folder(String model) {
+        String index = new String(read(model, INDEX), StandardCharsets.UTF_8);
+        Path folder = cache().resolve(model + "-"
+                + sha256(index.getBytes(StandardCharsets.UTF_8)).substring(0, 12));
+        if (!Files.isDirectory(folder)) {
+            try {
+                unpack(model, index, folder);
+            } catch (IOException e) {
+                throw new UserError(
+                        folder + ": the built-in model cannot be unpacked there: " + e.getMessage()
+                                + "; name another folder with -Dzoetrope.cache=DIR",
+                        e);
+            }
+        }
+        return folder;
+    }
+
+    private static Path cache() {
+        String named = System.getProperty("zoetrope.cache");
+        if (named != null) {
+            return Path.of(named);
+        }
+        String xdg = System.getenv("XDG_CACHE_HOME");
+        Path caches = xdg == null || xdg.isEmpty() ? Path.of(System.getProperty("user.home"), ".cache") : Path.of(xdg);
+        return caches.resolve("zoetrope");
+    }
+
+    /** Aside first, then moved as a whole: another process may do the same at the same time. */
+    private static void unpack(String model, String index, Path folder) throws IOException {
+        Files.createDirectories(cache());
+        Path aside = Files.createTempDirectory(cache(), "." + model);
+        try {
+            for (String line : index.lines().toList()) {
+                String[] entry = line.split("  ", 2); // as sha256sum writes it
+                byte[] content = read(model, entry[1]);
+                if (!sha256(content).equals(entry[0])) {
+                    throw new IOException(entry[1] + " is damaged in the jar");
+                }
+                Path file = aside.resolve(entry[1]);
+                Files.createDirectories(file.getParent());
+                Files.write(file, content);
+            }
+            try {
+                Files.move(aside, folder, StandardCopyOption.ATOMIC_MOVE);
+            } catch (IOException e) {
+                if (!Files.isDirectory(folder)) {
+                    throw e;
+                }
+            }
+        } finally {
+            delete(aside);
+        }
+    }
+
+    private static byte[] read(String model, String name) {
+        try (@Nullable InputStream in = BuiltIn.class.getResourceAsStream(ROOT + model + "/" + name)) {
+            if (in == null) {
+                throw new UserError("the built-in model " + model + " is not in this build (" + name + " is missing)");
+            }
+            return in.readAllBytes();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static String sha256(byte[] content) {
+        try {
+            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static void delete(Path folder) throws IOException {
+        if (Files.exists(folder)) {
+            try (Stream<Path> all = Files.walk(folder)) {
+                for (Path p : all.sorted(Comparator.reverseOrder()).toList()) {
+                    Files.delete(p);
+                }
+            }
+        }
+    }
+}
