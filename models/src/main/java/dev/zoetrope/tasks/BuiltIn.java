@@ -20,14 +20,14 @@ import org.jspecify.annotations.Nullable;
  * caches of the user ({@code $XDG_CACHE_HOME/zoetrope}, by default {@code ~/.cache/zoetrope}; another folder by the
  * system property {@code zoetrope.cache}).
  */
-final class BuiltIn {
+public final class BuiltIn {
     private static final String ROOT = "/dev/zoetrope/builtin/";
     private static final String INDEX = "FILES";
 
     private BuiltIn() {}
 
     /** The folder of a built-in model, unpacked if it is not there yet. */
-    static Path folder(String model) {
+    public static Path folder(String model) {
         String index = new String(read(model, INDEX), StandardCharsets.UTF_8);
         Path folder = cache().resolve(model + "-"
                 + sha256(index.getBytes(StandardCharsets.UTF_8)).substring(0, 12));

@@ -1,6 +1,7 @@
 package dev.zoetrope.training;
 
 import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.judge.JudgeTraining;
 import dev.zoetrope.training.sora.SoraTraining;
 import java.nio.file.Path;
 import java.util.Map;
@@ -23,7 +24,9 @@ public final class Training {
         RunFolder folder = RunFolder.open(run, r, resume);
         return switch (system) {
             case "sora" -> SoraTraining.run(r, folder, listener);
-            default -> throw new UserError(recipe + ": system '" + system + "' has no recipe yet; there is: sora");
+            case "judge" -> JudgeTraining.run(r, folder, listener);
+            default ->
+                throw new UserError(recipe + ": system '" + system + "' has no recipe yet; there are: sora, judge");
         };
     }
 }

@@ -1,0 +1,76 @@
+package dev.zoetrope.training.judge;
+
+import dev.zoetrope.checkpoint.Checkpoint;
+import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.nn.Conv2d;
+import dev.zoetrope.nn.GroupNorm;
+import dev.zoetrope.nn.Linear;
+import dev.zoetrope.tasks.BuiltIn;
+import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.Scope;
+import dev.zoetrope.tensor.Tensor;
+import java.nio.file.Path;
+import java.util.List;
+
+/** A small convolutional network that names the one object of Carousel in a frame. B frames. */
+public final class ObjectJudge implements AutoCloseable {
+    private static final String BUILT_IN = "carousel-judge";
+    private static final int[] WIDTHS = {24, 48, 96, 160};
+
+    private final Weights weights;
+    private final List<Conv2d> convs;
+    private final List<GroupNorm> norms;
+    private final Linear head;
+
+    ObjectJudge(Weights w, int objects) {
+        weights = w;
+        convs = new java.util.ArrayList<>();
+        norms = new java.util.ArrayList<>();
+        int channels = 3;
+        for (int i = 0; i < WIDTHS.length; i++) {
+            convs.add(new Conv2d(w.at("convs").at(i), channels, WIDTHS[i], i == 0 ? 5 : 3, 2, i == 0 ? 2 : 1));
+            norms.add(new GroupNorm(w.at("norms").at(i), 8, WIDTHS[i], 1e-5));
+            channels = WIDTHS[i];
+        }
+        head = new Linear(w.at("head"), 4L * channels, objects);
+    }
+
+    /** The one that comes with Zoetrope. */
+    public static ObjectJudge builtIn() {
+        return load(BuiltIn.folder(BUILT_IN));
+    }
+
+    public static ObjectJudge load(Path folder) {
+        int objects = Json.read(folder.resolve("config.json")).requireInt("objects");
+        return new ObjectJudge(Weights.load(Checkpoint.open(folder)), objects);
+    }
+
+    /** @param frames {@code [B, 3, H, W]} in -1..1; returns logits {@code [B, objects]} */
+    public Tensor forward(Tensor frames) {
+        try (Scope s = Scope.open()) {
+            Tensor x = frames;
+            for (int i = 0; i < WIDTHS.length; i++) {
+                x = norms.get(i).forward(convs.get(i).forward(x)).silu(); // [B, C, H/2, W/2]
+            }
+            // Means of the quarters: what is where in the frame hardly matters, but a little of the layout does.
+            Tensor pooled =
+                    dev.zoetrope.tensor.Functional.adaptiveAvgPool2d(x, 2, 2).flatten(1);
+            return s.keep(head.forward(pooled));
+        }
+    }
+
+    /** The object of a clip {@code [3, T, H, W]}: the class with the highest mean probability over its frames. */
+    public int classify(Tensor clip) {
+        try (var off = Autograd.off();
+                Scope s = Scope.open()) {
+            Tensor logits = forward(clip.transpose(0, 1)); // [T, objects]
+            return (int) logits.softmax(-1).mean(0).argmax(0).item();
+        }
+    }
+
+    @Override
+    public void close() {
+        weights.close();
+    }
+}
