@@ -32,12 +32,19 @@ public final class RunFolder {
 
     /**
      * @param resume whether to go on with what the folder holds; otherwise it must not hold a run
+     * @param listener told which settings differ from those that the run began with
      */
-    public static RunFolder open(Path folder, Recipe recipe, boolean resume) {
+    public static RunFolder open(Path folder, Recipe recipe, boolean resume, TrainingListener listener) {
         Path kept = folder.resolve("recipe.json");
         try {
             Files.createDirectories(folder);
-            if (Files.exists(kept) && !resume) {
+            if (Files.exists(kept) && resume) {
+                List<String> before = Files.readAllLines(kept);
+                recipe.text()
+                        .lines()
+                        .filter(line -> !before.contains(line))
+                        .forEach(line -> listener.message("changed since the run began: " + line.strip()));
+            } else if (Files.exists(kept)) {
                 throw new UserError(
                         folder + " holds a run already: go on with --resume, or name another folder with --run");
             }

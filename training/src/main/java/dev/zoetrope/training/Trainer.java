@@ -109,6 +109,9 @@ public final class Trainer {
         void observe(long step, TensorBoard board);
     }
 
+    /** Steps without a finite gradient, one after the other, after which a run is given up. */
+    private static final int BROKEN_AT_MOST = 10;
+
     private final String stage;
     private final Settings settings;
     private final Map<String, Tensor> parameters;
@@ -117,6 +120,7 @@ public final class Trainer {
     private final Objective objective;
     private final RunFolder folder;
     private final TrainingListener listener;
+    private int broken;
 
     public Trainer(
             String stage,
@@ -208,10 +212,15 @@ public final class Trainer {
         double norm = Gradients.clip(parameters.values(), settings.clipNorm());
         metrics.add("grad_norm", norm);
         if (!Double.isFinite(norm)) {
-            metrics.add("skipped", 1);
+            broken++;
             listener.message(stage + ": step " + step + ": the gradient is not finite; the step is skipped");
+            if (broken == BROKEN_AT_MOST) {
+                throw new UserError(stage + ": " + broken + " steps in a row had no finite gradient, the last was "
+                        + step + "; lower the rate and go on with --resume from " + folder.path());
+            }
             return;
         }
+        broken = 0;
         double rate = settings.rateAt(step);
         metrics.add("rate", rate);
         optimizer.step(rate);

@@ -21,7 +21,7 @@ public final class Training {
             Path recipe, Map<String, String> overrides, Path run, boolean resume, TrainingListener listener) {
         Recipe r = Recipe.read(recipe, overrides);
         String system = r.settings().require("system");
-        RunFolder folder = RunFolder.open(run, r, resume);
+        RunFolder folder = RunFolder.open(run, r, resume, listener);
         return switch (system) {
             case "sora" -> SoraTraining.run(r, folder, listener);
             case "judge" -> JudgeTraining.run(r, folder, listener);
