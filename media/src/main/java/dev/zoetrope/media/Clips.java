@@ -18,8 +18,7 @@ import java.util.stream.Stream;
 
 /**
  * Reads and writes moving pictures. The name says how a clip is written: .mp4 (H.264, and AAC where there is sound), .gif,
- * .webp, .png and .jpg (a single frame), or a folder of numbered PNG files (a name without extension or with a slash behind
- * it). A file or folder appears under its name only when it is complete.
+ * .webp, .png and .jpg (a single frame), or a folder of numbered PNG files (a name without extension). A file or folder appears under its name only when it is complete.
  */
 public final class Clips {
 
@@ -113,7 +112,7 @@ public final class Clips {
      */
     public static void write(Clip clip, Path file, Map<String, String> metadata, Scale scale) {
         Clip scaled = scale.factor == 1 ? clip : scaled(clip, scale);
-        String extension = file.toString().endsWith("/") ? "" : Outputs.extension(file);
+        String extension = Outputs.extension(file);
         switch (extension) {
             case "mp4" ->
                 Outputs.write(file, temporary -> VideoWriter.mp4(scaled, temporary, file.toString(), tags(metadata)));
@@ -131,8 +130,33 @@ public final class Clips {
             }
             case "png", "jpg", "jpeg" -> Images.write(single(scaled, file), file, metadata);
             case "" -> Outputs.write(file, temporary -> folder(scaled, temporary, metadata));
-            default -> throw new UserError(file + ": a clip cannot be written as ." + extension + "; " + KNOWN);
+            default -> throw unknown(file);
         }
+    }
+
+    /** Whether a clip of this name is written as a folder of PNG files. */
+    public static boolean isFolder(Path file) {
+        return Outputs.extension(file).isEmpty();
+    }
+
+    /**
+     * Refuses early what {@link #write} would refuse later.
+     *
+     * @param frames of the clip to come
+     * @throws UserError if the name's extension is not known or not for so many frames, or nothing can be written there
+     */
+    public static void requireWritable(Path file, int frames) {
+        switch (Outputs.extension(file)) {
+            case "mp4", "webp", "gif", "" -> {}
+            case "png", "jpg", "jpeg" -> requireSingle(frames, file);
+            default -> throw unknown(file);
+        }
+        Outputs.requireWritable(file, isFolder(file));
+    }
+
+    private static UserError unknown(Path file) {
+        return new UserError(
+                file + ": a clip cannot be written as ." + Outputs.extension(file) + "; " + KNOWN);
     }
 
     private static Clip scaled(Clip clip, Scale scale) {
@@ -143,11 +167,15 @@ public final class Clips {
     }
 
     private static Image single(Clip clip, Path file) {
-        if (clip.frames().size() != 1) {
-            throw new UserError(file + ": a clip of " + clip.frames().size()
+        requireSingle(clip.frames().size(), file);
+        return clip.frames().get(0);
+    }
+
+    private static void requireSingle(int frames, Path file) {
+        if (frames != 1) {
+            throw new UserError(file + ": a clip of " + frames
                     + " frames cannot be written as one picture; leave the extension out for a folder of PNG files");
         }
-        return clip.frames().get(0);
     }
 
     private static void folder(Clip clip, Path folder, Map<String, String> metadata) throws IOException {

@@ -54,6 +54,39 @@ final class Outputs {
         }
     }
 
+    /** Refuses a target that {@link #write} could not put in place, before there is anything to write. */
+    static void requireWritable(Path target, boolean folder) {
+        if (target.getFileName() == null) {
+            throw new UserError(target + ": cannot be written: it names no file");
+        }
+        if (Files.isDirectory(target)) {
+            if (!folder) {
+                throw new UserError(target + ": is a folder, expected the name of a file to write");
+            }
+            if (!isEmpty(target)) {
+                throw new UserError(target + ": is a folder that is not empty; name a new one");
+            }
+        } else if (folder && Files.exists(target)) {
+            throw new UserError(target + ": is a file, expected the name of a folder to write");
+        }
+        Path above = target.toAbsolutePath().getParent();
+        while (above != null && Files.notExists(above)) {
+            above = above.getParent();
+        }
+        if (above == null || !Files.isDirectory(above) || !Files.isWritable(above)) {
+            throw new UserError(target + ": cannot be written: " + above
+                    + (above != null && Files.isDirectory(above) ? " is not writable" : " is not a folder"));
+        }
+    }
+
+    private static boolean isEmpty(Path folder) {
+        try (Stream<Path> entries = Files.list(folder)) {
+            return entries.findAny().isEmpty();
+        } catch (IOException e) {
+            throw new UserError(folder + ": cannot be read (" + e + ")", e);
+        }
+    }
+
     private static void move(Path from, Path to) throws IOException {
         try {
             Files.move(from, to, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
