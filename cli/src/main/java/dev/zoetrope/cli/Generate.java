@@ -48,7 +48,8 @@ final class Generate implements Callable<Integer> {
             names = {"-o", "--output"},
             required = true,
             paramLabel = "FILE",
-            description = "Ends in .mp4, .gif or .webp; .png or .jpg with --frames 1; without ending: a folder of PNGs.")
+            description =
+                    "Ends in .mp4, .gif or .webp; .png or .jpg with --frames 1; without ending: a folder of PNGs.")
     private Path output;
 
     @Option(names = "--seed", paramLabel = "N", description = "The same seed gives the same pixels (default: random).")
@@ -109,8 +110,8 @@ final class Generate implements Callable<Integer> {
     @Override
     public Integer call() {
         List<Job> jobs = jobs();
-        Clips.Scale enlargement = new Clips.Scale(
-                scale != null ? scale : Clips.isFolder(output) ? 1 : ENLARGEMENT, Filter.LANCZOS);
+        Clips.Scale enlargement =
+                new Clips.Scale(scale != null ? scale : Clips.isFolder(output) ? 1 : ENLARGEMENT, Filter.LANCZOS);
         for (Job job : jobs) {
             Clips.requireWritable(job.file, job.request.frames());
         }
@@ -174,8 +175,8 @@ final class Generate implements Callable<Integer> {
         if (json) {
             out.println(json(job, video));
         } else if (!quiet) {
-            out.println(job.file + "  seed " + job.request.seed() + ", " + Bar.seconds(video.secondsPerStep())
-                    + " a step");
+            out.println(
+                    job.file + "  seed " + job.request.seed() + ", " + Bar.seconds(video.secondsPerStep()) + " a step");
         }
         out.flush();
     }

@@ -31,8 +31,8 @@ final class Version implements Runnable {
         out.println("zoetrope " + version());
         out.println("java " + System.getProperty("java.version") + ", " + System.getProperty("os.name") + " "
                 + System.getProperty("os.arch"));
-        out.println(
-                "libtorch on the CPU, " + (Engine.usesMkl() ? "MKL" : "OpenBLAS") + ", " + Engine.threads() + " threads");
+        out.println("libtorch on the CPU, " + (Engine.usesMkl() ? "MKL" : "OpenBLAS") + ", " + Engine.threads()
+                + " threads");
         out.flush();
     }
 }

@@ -92,7 +92,8 @@ final class WorldPreview implements Callable<Integer> {
             throw new UserError("--count " + count + ": at least 1 is needed");
         }
         if (sound && format != Format.MP4) {
-            throw new UserError("--sound: only mp4 carries sound, not " + format.name().toLowerCase(Locale.ROOT));
+            throw new UserError(
+                    "--sound: only mp4 carries sound, not " + format.name().toLowerCase(Locale.ROOT));
         }
         requireEmpty(output);
         Clips.Scale enlargement = new Clips.Scale(scale, Filter.LANCZOS);
@@ -105,7 +106,8 @@ final class WorldPreview implements Callable<Integer> {
                         .canvases(new World.Canvas(size.width(), size.height())));
         PrintWriter out = spec.commandLine().getOut();
         StringBuilder captions = new StringBuilder();
-        try (Stop stop = new Stop("stopping after this clip ...", spec.commandLine().getErr())) {
+        try (Stop stop =
+                new Stop("stopping after this clip ...", spec.commandLine().getErr())) {
             for (int i = 0; i < count && !stop.requested(); i++) {
                 Scene scene = world.scene(i);
                 Path file = output.resolve(

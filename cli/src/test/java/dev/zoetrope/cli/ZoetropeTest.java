@@ -106,8 +106,7 @@ class ZoetropeTest {
     void aModelThatIsNotThereIsNamed() throws IOException {
         Path model = folder.resolve("nothing");
 
-        Outcome outcome =
-                execute("generate", PROMPT, "-o", folder + "/clip.mp4", "--model", model.toString());
+        Outcome outcome = execute("generate", PROMPT, "-o", folder + "/clip.mp4", "--model", model.toString());
 
         assertThat(outcome.err).contains("zoetrope: ", model.toString());
         assertThat(outcome.code).isEqualTo(2);
@@ -148,7 +147,17 @@ class ZoetropeTest {
         Path preview = folder.resolve("preview");
 
         Outcome outcome = execute(
-                "world", "--count", "2", "--frames", "3", "--levels", "l1", "--format", "gif", "-o", preview.toString());
+                "world",
+                "--count",
+                "2",
+                "--frames",
+                "3",
+                "--levels",
+                "l1",
+                "--format",
+                "gif",
+                "-o",
+                preview.toString());
 
         assertThat(outcome.code).as(outcome.err).isZero();
         Clip clip = Clips.read(preview.resolve("00001.gif"));

@@ -155,8 +155,7 @@ public final class Clips {
     }
 
     private static UserError unknown(Path file) {
-        return new UserError(
-                file + ": a clip cannot be written as ." + Outputs.extension(file) + "; " + KNOWN);
+        return new UserError(file + ": a clip cannot be written as ." + Outputs.extension(file) + "; " + KNOWN);
     }
 
     private static Clip scaled(Clip clip, Scale scale) {
