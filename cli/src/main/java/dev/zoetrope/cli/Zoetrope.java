@@ -24,6 +24,7 @@ import picocli.CommandLine.Spec;
         subcommands = {
             Generate.class,
             Train.class,
+            Evaluate.class,
             WorldPreview.class,
             ParityRun.class,
             ManifestCheck.class,

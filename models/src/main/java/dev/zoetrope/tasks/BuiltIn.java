@@ -21,6 +21,11 @@ import org.jspecify.annotations.Nullable;
  * system property {@code zoetrope.cache}).
  */
 public final class BuiltIn {
+    /** The text-to-video model of Carousel. */
+    public static final String SORA = "carousel-sora";
+    /** The classifier that names Carousel's objects in generated clips. */
+    public static final String JUDGE = "carousel-judge";
+
     private static final String ROOT = "/dev/zoetrope/builtin/";
     private static final String INDEX = "FILES";
 

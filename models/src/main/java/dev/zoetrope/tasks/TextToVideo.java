@@ -22,7 +22,6 @@ import java.util.Map;
  * One generation at a time: calls from several threads wait for each other.
  */
 public final class TextToVideo implements AutoCloseable {
-    private static final String BUILT_IN = "carousel-sora";
     /** Time is spent where the caption decides; the value that the built-in model is trained with. */
     private static final double SHIFT = 4;
 
@@ -36,7 +35,7 @@ public final class TextToVideo implements AutoCloseable {
 
     /** The small model that comes with Zoetrope. It knows Carousel, the built-in world, and nothing else. */
     public static TextToVideo builtIn() {
-        return new TextToVideo(Sora.load(BuiltIn.folder(BUILT_IN)), "builtin:" + BUILT_IN);
+        return new TextToVideo(Sora.load(BuiltIn.folder(BuiltIn.SORA)), "builtin:" + BuiltIn.SORA);
     }
 
     /** A model of the same kind from a folder, such as the {@code model} that a training run leaves. */

@@ -15,7 +15,6 @@ import java.util.List;
 
 /** A small convolutional network that names the one object of Carousel in a frame. B frames. */
 public final class ObjectJudge implements AutoCloseable {
-    private static final String BUILT_IN = "carousel-judge";
     private static final int[] WIDTHS = {24, 48, 96, 160};
 
     private final Weights weights;
@@ -38,7 +37,7 @@ public final class ObjectJudge implements AutoCloseable {
 
     /** The one that comes with Zoetrope. */
     public static ObjectJudge builtIn() {
-        return load(BuiltIn.folder(BUILT_IN));
+        return load(BuiltIn.folder(BuiltIn.JUDGE));
     }
 
     public static ObjectJudge load(Path folder) {

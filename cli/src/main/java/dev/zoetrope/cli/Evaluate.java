@@ -1,0 +1,110 @@
+package dev.zoetrope.cli;
+
+import dev.zoetrope.checkpoint.AtomicFile;
+import dev.zoetrope.models.sora.Sora;
+import dev.zoetrope.tasks.BuiltIn;
+import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.judge.ObjectJudge;
+import dev.zoetrope.training.sora.SoraEvaluation;
+import dev.zoetrope.world.Motion;
+import dev.zoetrope.world.WorldObjects;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Measures a model on the built-in world. */
+@Command(
+        name = "evaluate",
+        sortOptions = false,
+        description = {
+            "Measure a model on captions and clips that training never used, and print the table of its model card.",
+            "  zoetrope evaluate sora --clips 100"
+        })
+final class Evaluate implements Callable<Integer> {
+    @Spec
+    private CommandSpec spec;
+
+    @Mixin
+    private EngineOptions engine;
+
+    @Parameters(paramLabel = "SYSTEM", description = "sora.")
+    private String system;
+
+    @Option(names = "--clips", paramLabel = "N", description = "Clips a row of the table (default: ${DEFAULT-VALUE}).")
+    private int clips = 100;
+
+    @Option(names = "--objects", paramLabel = "N", description = "First objects of the world (default: 30).")
+    private int objects = 30;
+
+    @Option(names = "--steps", paramLabel = "N", description = "Steps of the solver (default: ${DEFAULT-VALUE}).")
+    private int steps = 16;
+
+    @Option(names = "--guidance", paramLabel = "X", description = "Guidance (default: ${DEFAULT-VALUE}).")
+    private double guidance = 2.5;
+
+    @Option(names = "--model", paramLabel = "DIR", description = "Folder of a model (default: the built-in one).")
+    private @Nullable Path model;
+
+    @Option(names = "--judge", paramLabel = "DIR", description = "Folder of the judge (default: the built-in one).")
+    private @Nullable Path judge;
+
+    @Option(
+            names = {"-o", "--output"},
+            paramLabel = "FILE",
+            description = "Also write the table to this file.")
+    private @Nullable Path output;
+
+    @Override
+    public Integer call() {
+        if (!system.equals("sora")) {
+            throw new UserError("evaluate " + system + ": there is no evaluation of this system yet; there is: sora");
+        }
+        if (clips < 1) {
+            throw new UserError("--clips " + clips + ": at least 1 is needed");
+        }
+        engine.start(spec.commandLine().getErr());
+        try (Stop stop = new Stop("stopping ...", spec.commandLine().getErr());
+                Sora sora = model == null ? Sora.load(BuiltIn.folder(BuiltIn.SORA)) : Sora.load(model);
+                ObjectJudge classifier = judge == null ? ObjectJudge.builtIn() : ObjectJudge.load(judge);
+                Bar bar = new Bar("clips", 0, 5L * clips, spec.commandLine().getErr())) {
+            SoraEvaluation evaluation = new SoraEvaluation(
+                    sora, classifier, WorldObjects.first(objects), new SoraEvaluation.Settings(clips, steps, guidance));
+            List<SoraEvaluation.Result> results = evaluation.run((done, of) -> {
+                bar.step(done);
+                if (stop.requested()) {
+                    throw new CancellationException("stopped after " + done + " clips");
+                }
+                return true;
+            });
+            String table = SoraEvaluation.table(results) + byMotion(results);
+            spec.commandLine().getOut().print(table);
+            spec.commandLine().getOut().flush();
+            if (output != null) {
+                AtomicFile.write(output, out -> out.write(table.getBytes(StandardCharsets.UTF_8)));
+            }
+        }
+        return 0;
+    }
+
+    private static String byMotion(List<SoraEvaluation.Result> results) {
+        StringBuilder b = new StringBuilder();
+        for (SoraEvaluation.Result r : results) {
+            b.append(String.format(Locale.ROOT, "%n%s, motion right:", r.name()));
+            for (Map.Entry<Motion, int[]> e : r.byMotion().entrySet()) {
+                b.append(String.format(Locale.ROOT, " %s %d/%d", e.getKey().id(), e.getValue()[0], e.getValue()[1]));
+            }
+        }
+        return b.append(System.lineSeparator()).toString();
+    }
+}
