@@ -10,6 +10,9 @@ import org.jspecify.annotations.Nullable;
 
 /** Progress on standard error: a bar that moves on a terminal, now and then a line elsewhere. */
 final class Bar implements AutoCloseable {
+    /** Set by the launcher, which sees where standard error goes; Java does not. */
+    private static final String TERMINAL = "zoetrope.terminal";
+
     private static final long NANOS_BETWEEN_LINES = Duration.ofSeconds(10).toNanos();
 
     private final String task;
@@ -30,7 +33,7 @@ final class Bar implements AutoCloseable {
         this.first = first;
         this.steps = steps;
         this.err = err;
-        bar = onTerminal()
+        bar = Boolean.getBoolean(TERMINAL)
                 ? new ProgressBarBuilder()
                         .setTaskName(task)
                         .startsFrom(first, Duration.ZERO)
@@ -40,12 +43,6 @@ final class Bar implements AutoCloseable {
                         .showSpeed()
                         .build()
                 : null;
-    }
-
-    private static boolean onTerminal() {
-        return System.getProperty("zoetrope.launcher") == null
-                ? System.console() != null
-                : Boolean.getBoolean("zoetrope.terminal");
     }
 
     /** Says how far the task is. */
