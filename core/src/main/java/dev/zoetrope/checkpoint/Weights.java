@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiConsumer;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
@@ -51,7 +52,10 @@ public final class Weights implements AutoCloseable {
             @Nullable Checkpoint file,
             Map<String, Tensor> parameters,
             Map<String, Tensor> buffers,
-            Map<String, String> tied) {}
+            Map<String, String> tied,
+            List<Part> parts) {}
+
+    private record Part(String path, Object value) {}
 
     private final Root root;
     private final String prefix; // empty, or ends in a dot
@@ -76,7 +80,8 @@ public final class Weights implements AutoCloseable {
     }
 
     private static Weights of(Source source, @Nullable Checkpoint file) {
-        Root root = new Root(source, file, new LinkedHashMap<>(), new LinkedHashMap<>(), new LinkedHashMap<>());
+        Root root = new Root(
+                source, file, new LinkedHashMap<>(), new LinkedHashMap<>(), new LinkedHashMap<>(), new ArrayList<>());
         return new Weights(root, "", UnaryOperator.identity(), (name, init) -> init, DType.FLOAT32, Device.CPU);
     }
 
@@ -223,7 +228,20 @@ public final class Weights implements AutoCloseable {
         return f != null && f.has(key) ? f.shape(key) : null;
     }
 
+    /** Remembers a part of a module under this path, so that {@link #parts} finds it. Returns it. */
+    public <T> T part(T value) {
+        root.parts().add(new Part(path(), value));
+        return value;
+    }
+
     // ---- what was asked for ----
+
+    /** Visits the parts of one kind below this path, with the full path of each, in the order of making. */
+    public <T> void parts(Class<T> kind, BiConsumer<String, T> visitor) {
+        root.parts().stream()
+                .filter(p -> kind.isInstance(p.value()) && (p.path() + ".").startsWith(prefix))
+                .forEach(p -> visitor.accept(p.path(), kind.cast(p.value())));
+    }
 
     /** Trainable tensors below this path under their full names, in the order of asking; tied ones once. */
     public LinkedHashMap<String, Tensor> named() {
@@ -267,6 +285,7 @@ public final class Weights implements AutoCloseable {
         all().values().forEach(Tensor::close);
         root.parameters().keySet().removeIf(k -> k.startsWith(prefix));
         root.buffers().keySet().removeIf(k -> k.startsWith(prefix));
+        root.parts().removeIf(p -> (p.path() + ".").startsWith(prefix));
     }
 
     private <T> LinkedHashMap<String, T> below(Map<String, T> all) {

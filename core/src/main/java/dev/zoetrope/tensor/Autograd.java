@@ -69,4 +69,19 @@ public final class Autograd {
             throw TensorException.of("grad", e, outputs.toArray(Tensor[]::new));
         }
     }
+
+    /**
+     * Accumulates into the leaves what {@code gradients} of {@code outputs} amount to; a history that outputs have in
+     * common is walked once.
+     */
+    public static void backward(List<Tensor> outputs, List<Tensor> gradients) {
+        try (TensorVector o = Tensor.vector(outputs);
+                TensorVector g = Tensor.vector(gradients);
+                BoolOptional retain = new BoolOptional();
+                TensorVector all = new TensorVector()) {
+            torch.backward(o, g, retain, false, all);
+        } catch (RuntimeException e) {
+            throw TensorException.of("backward", e, outputs.toArray(Tensor[]::new));
+        }
+    }
 }
