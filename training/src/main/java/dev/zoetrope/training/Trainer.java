@@ -2,6 +2,7 @@ package dev.zoetrope.training;
 
 import dev.zoetrope.checkpoint.Check;
 import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.nn.TrainingScope;
 import dev.zoetrope.tensor.Autocast;
 import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.Engine;
@@ -233,6 +234,7 @@ public final class Trainer {
         Engine.setThreads(1);
         try (Scope s = Scope.open();
                 RandomSource random = RandomSource.of(mix(settings.seed(), step, worker));
+                TrainingScope training = TrainingScope.open(random);
                 Autocast precision = Autocast.bfloat16If(settings.bfloat16())) {
             Tensor loss = objective.loss(step, worker, random, metrics);
             metrics.add("loss", loss.item());
