@@ -39,7 +39,7 @@ public final class Functional {
                 && Engine.threads() > 1;
     }
 
-    private static Tensor linearAsConvolution(Tensor x, Tensor weight, @Nullable Tensor bias) {
+    static Tensor linearAsConvolution(Tensor x, Tensor weight, @Nullable Tensor bias) {
         long in = weight.size(1);
         long out = weight.size(0);
         if (x.size(-1) != in) {

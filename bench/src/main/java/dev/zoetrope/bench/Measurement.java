@@ -1,0 +1,142 @@
+package dev.zoetrope.bench;
+
+import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.Functional;
+import dev.zoetrope.tensor.RandomSource;
+import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.training.Optimizer;
+import java.util.List;
+
+/**
+ * @param work what one run does, so that another implementation can do the same
+ * @param gradients whether they are recorded
+ */
+record Measurement(String name, String work, boolean gradients, Preparation prepare) {
+
+    /** Makes weights and inputs, owned by the innermost scope or by the work. */
+    @FunctionalInterface
+    interface Preparation {
+        Work of(DType dtype);
+    }
+
+    /** One run. */
+    @FunctionalInterface
+    interface Work extends AutoCloseable {
+        Tensor run();
+
+        @Override
+        default void close() {
+            // what only holds tensors of a scope has nothing to free
+        }
+    }
+
+    static final List<Measurement> ALL = List.of(
+            new Measurement("matmul-1024", "product of two 1024x1024 matrices", false, dtype -> {
+                Tensor a = normal(dtype, 1024, 1024);
+                Tensor b = normal(dtype, 1024, 1024);
+                return () -> a.matmul(b);
+            }),
+            new Measurement("linear-1024-768-3072", "1024 rows of 768 numbers to 3072, with bias", false, dtype -> {
+                Tensor x = normal(dtype, 1, 1024, 768);
+                Tensor w = normal(dtype, 3072, 768);
+                Tensor b = normal(dtype, 3072);
+                return () -> Functional.linear(x, w, b);
+            }),
+            new Measurement("conv3x3-128-64", "3x3 convolution, 128 to 128 channels at 64x64, batch 1", false, dtype -> {
+                Tensor x = normal(dtype, 1, 128, 64, 64);
+                Tensor w = normal(dtype, 128, 128, 3, 3);
+                Tensor b = normal(dtype, 128);
+                return () -> Functional.conv2d(x, w, b, 1, 1, 1, 1);
+            }),
+            new Measurement("attention-12x1024x64", "attention of 12 heads, 1024 positions, 64 wide", false, dtype -> {
+                Tensor q = normal(dtype, 1, 12, 1024, 64);
+                Tensor k = normal(dtype, 1, 12, 1024, 64);
+                Tensor v = normal(dtype, 1, 12, 1024, 64);
+                return () -> Functional.attention(q, k, v, null, false, null);
+            }),
+            new Measurement(
+                    "dit-xl2-block",
+                    "one block of DiT-XL/2 (1152 wide, 16 heads): 2 pictures of 256 tokens, embedding of time and label included",
+                    false,
+                    dtype -> {
+                        Weights w = weights(dtype);
+                        Dit.Block block = new Dit.Block(Dit.Config.XL2, w);
+                        Tensor x = normal(dtype, 2, 256, 1152);
+                        Tensor t = Tensor.of(new long[] {500, 500}, 2);
+                        Tensor y = Tensor.of(new long[] {207, 1000}, 2);
+                        return holding(w, () -> block.forward(x, t, y));
+                    }),
+            new Measurement(
+                    "dit-xl2-256-step",
+                    "DiT-XL/2 (675M), one step at 256x256: latents 2x4x32x32 (guidance: batch 2), class labels",
+                    false,
+                    dtype -> {
+                        Weights w = weights(dtype);
+                        Dit model = new Dit(Dit.Config.XL2, w);
+                        Tensor x = normal(dtype, 2, 4, 32, 32);
+                        Tensor t = Tensor.of(new long[] {500, 500}, 2);
+                        Tensor y = Tensor.of(new long[] {207, 1000}, 2);
+                        return holding(w, () -> model.forward(x, t, y));
+                    }),
+            new Measurement(
+                    "dit-b2-train",
+                    "DiT-B/2 (130M) training step at 32x32x4 latents, batch 8: forward, noise loss on the first 4 channels, "
+                            + "backward, AdamW",
+                    true,
+                    Measurement::training));
+
+    private static Work training(DType dtype) {
+        Weights w = weights(dtype);
+        Dit model = new Dit(Dit.Config.B2, w);
+        w.requireGrad(true);
+        Optimizer optimizer = new Optimizer(w.named(), Optimizer.AdamW.of(1e-4, 0));
+        Tensor x = normal(dtype, 8, 4, 32, 32);
+        Tensor noise = normal(dtype, 8, 4, 32, 32);
+        Tensor t = Tensor.arange(0, 1000, 125);
+        Tensor y = Tensor.arange(0, 1000, 125);
+        return new Work() {
+            @Override
+            public Tensor run() {
+                optimizer.zeroGrad();
+                Tensor predicted = model.forward(x, t, y).narrow(1, 0, 4);
+                Tensor loss = Functional.mseLoss(predicted.to(DType.FLOAT32), noise.to(DType.FLOAT32));
+                loss.backward();
+                optimizer.step();
+                return loss;
+            }
+
+            @Override
+            public void close() {
+                optimizer.close();
+                w.close();
+            }
+        };
+    }
+
+    private static Work holding(Weights w, Work work) {
+        return new Work() {
+            @Override
+            public Tensor run() {
+                return work.run();
+            }
+
+            @Override
+            public void close() {
+                w.close();
+            }
+        };
+    }
+
+    private static Weights weights(DType dtype) {
+        return Weights.draw(RandomSource.of(0)).as(dtype).initialised(Dit.INIT);
+    }
+
+    private static Tensor normal(DType dtype, long... shape) {
+        try (Autograd.Mode off = Autograd.off();
+                RandomSource random = RandomSource.of(shape.length + 7L)) {
+            return random.normal(shape).to(dtype);
+        }
+    }
+}

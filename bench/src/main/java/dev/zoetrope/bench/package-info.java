@@ -1,0 +1,5 @@
+/** Timings that stand beside those of other implementations. */
+@NullMarked
+package dev.zoetrope.bench;
+
+import org.jspecify.annotations.NullMarked;

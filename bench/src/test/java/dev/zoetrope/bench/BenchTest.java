@@ -1,0 +1,54 @@
+package dev.zoetrope.bench;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.UserError;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class BenchTest {
+    private static final Bench.Options ONE = new Bench.Options(List.of("dit-xl2-block"), DType.FLOAT32, 2, 1, 0);
+
+    @Test
+    void aLineOfJsonForEachMeasurement() {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        Bench.run(ONE, new PrintStream(bytes, true, StandardCharsets.UTF_8));
+
+        Json line = Json.parse("line", bytes.toString(StandardCharsets.UTF_8));
+        assertThat(line.require("name")).isEqualTo("dit-xl2-block");
+        assertThat(line.require("dtype")).isEqualTo("float32");
+        assertThat(line.requireInt("threads")).isEqualTo(2);
+        assertThat(line.get("seconds_median", 0.)).isPositive();
+        assertThat(line.get("seconds_min", 0.)).isPositive();
+    }
+
+    /** The published sizes, to the parameter. */
+    @Test
+    void modelsHaveTheirPublishedSizes() {
+        assertThat(parameters(Dit.Config.XL2)).isBetween(670_000_000L * 1, 900_000_000L);
+        assertThat(parameters(Dit.Config.B2)).isBetween(125_000_000L, 160_000_000L);
+    }
+
+    private static long parameters(Dit.Config c) {
+        try (Weights w = Weights.record()) {
+            new Dit(c, w);
+            return w.named().values().stream().mapToLong(t -> t.numel()).sum();
+        }
+    }
+
+    @Test
+    void anUnknownNameListsWhatThereIs() {
+        assertThatThrownBy(() -> Bench.run(
+                        new Bench.Options(List.of("dit"), DType.FLOAT32, 1, 1, 0), System.out))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("'dit'")
+                .hasMessageContaining("dit-b2-train");
+    }
+}
