@@ -24,11 +24,10 @@ public final class Bench {
     /**
      * @param only names of measurements; empty for all
      * @param dtype of weights and inputs
-     * @param threads of one operator
      * @param repeat timed runs
      * @param warmup runs before those
      */
-    public record Options(List<String> only, DType dtype, int threads, int repeat, int warmup) {
+    public record Options(List<String> only, DType dtype, int repeat, int warmup) {
         public Options {
             if (repeat < 1) {
                 throw new UserError("repeat must be at least 1, not " + repeat);
@@ -37,11 +36,6 @@ public final class Bench {
                 throw new UserError("warmup must be at least 0, not " + warmup);
             }
             only = List.copyOf(only);
-        }
-
-        /** All measurements in float32 on the engine's threads, five runs after one that does not count. */
-        public static Options defaults() {
-            return new Options(List.of(), DType.FLOAT32, Engine.threads(), 5, 1);
         }
     }
 
@@ -57,18 +51,14 @@ public final class Bench {
         for (String name : o.only()) {
             if (Measurement.ALL.stream().noneMatch(m -> m.name().equals(name))) {
                 throw new UserError("there is no measurement '" + name + "'; there are: "
-                        + String.join(", ", Measurement.ALL.stream().map(Measurement::name).toList()));
+                        + String.join(
+                                ", ",
+                                Measurement.ALL.stream().map(Measurement::name).toList()));
             }
         }
-        int before = Engine.threads();
-        Engine.setThreads(o.threads());
-        try {
-            Measurement.ALL.stream()
-                    .filter(m -> o.only().isEmpty() || o.only().contains(m.name()))
-                    .forEach(m -> out.println(measure(m, o)));
-        } finally {
-            Engine.setThreads(before);
-        }
+        Measurement.ALL.stream()
+                .filter(m -> o.only().isEmpty() || o.only().contains(m.name()))
+                .forEach(m -> out.println(measure(m, o)));
     }
 
     private static String measure(Measurement m, Options o) {
@@ -102,7 +92,7 @@ public final class Bench {
                         + "\"seconds_min\": %.5f, \"peak_rss_mb\": %d, \"work\": \"%s\", \"repeat\": %d, \"compile\": false}",
                 m.name(),
                 o.dtype().name().toLowerCase(Locale.ROOT),
-                o.threads(),
+                Engine.threads(),
                 median,
                 sorted[0],
                 peakMegabytes(),

@@ -108,7 +108,8 @@ final class Dit {
                 f[i] = (float) Math.exp(-Math.log(10000) * i / (FREQUENCIES - 1));
             }
             Tensor angles = t.unsqueeze(1).mul(Tensor.of(f, 1, FREQUENCIES));
-            Tensor waves = Tensor.cat(-1, angles.cos(), angles.sin()).to(labels.weight().dtype());
+            Tensor waves = Tensor.cat(-1, angles.cos(), angles.sin())
+                    .to(labels.weight().dtype());
             return timeDown.forward(timeUp.forward(waves).silu()).add(labels.forward(label));
         }
 
@@ -118,7 +119,8 @@ final class Dit {
                 List<Tensor> m = modulation.forward(condition).unsqueeze(1).chunk(6, -1); // 6 x [B, 1, D]
                 Tensor a = attention.forward(modulate(norm.forward(x), m.get(0), m.get(1)));
                 x = x.add(a.mul(m.get(2)));
-                Tensor h = up.forward(modulate(norm.forward(x), m.get(3), m.get(4))).geluTanh();
+                Tensor h = up.forward(modulate(norm.forward(x), m.get(3), m.get(4)))
+                        .geluTanh();
                 return s.keep(x.add(down.forward(h).mul(m.get(5))));
             }
         }

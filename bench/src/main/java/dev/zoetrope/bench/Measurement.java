@@ -44,12 +44,13 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                 Tensor b = normal(dtype, 3072);
                 return () -> Functional.linear(x, w, b);
             }),
-            new Measurement("conv3x3-128-64", "3x3 convolution, 128 to 128 channels at 64x64, batch 1", false, dtype -> {
-                Tensor x = normal(dtype, 1, 128, 64, 64);
-                Tensor w = normal(dtype, 128, 128, 3, 3);
-                Tensor b = normal(dtype, 128);
-                return () -> Functional.conv2d(x, w, b, 1, 1, 1, 1);
-            }),
+            new Measurement(
+                    "conv3x3-128-64", "3x3 convolution, 128 to 128 channels at 64x64, batch 1", false, dtype -> {
+                        Tensor x = normal(dtype, 1, 128, 64, 64);
+                        Tensor w = normal(dtype, 128, 128, 3, 3);
+                        Tensor b = normal(dtype, 128);
+                        return () -> Functional.conv2d(x, w, b, 1, 1, 1, 1);
+                    }),
             new Measurement("attention-12x1024x64", "attention of 12 heads, 1024 positions, 64 wide", false, dtype -> {
                 Tensor q = normal(dtype, 1, 12, 1024, 64);
                 Tensor k = normal(dtype, 1, 12, 1024, 64);

@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
             WorldPreview.class,
             ParityRun.class,
             ManifestCheck.class,
+            BenchRun.class,
             Version.class
         })
 public final class Zoetrope implements Runnable {

@@ -48,6 +48,8 @@ class ArchitectureTest {
             .definedBy("dev.zoetrope.training..")
             .layer("parity")
             .definedBy("dev.zoetrope.parity..")
+            .layer("bench")
+            .definedBy("dev.zoetrope.bench..")
             .layer("cli")
             .definedBy("dev.zoetrope.cli..")
             .whereLayer("tensor")
@@ -69,6 +71,8 @@ class ArchitectureTest {
             .whereLayer("training")
             .mayOnlyAccessLayers("tensor", "checkpoint", "nn", "media", "schedulers", "models", "tasks", "world")
             .whereLayer("parity")
+            .mayOnlyBeAccessedByLayers("cli")
+            .whereLayer("bench")
             .mayOnlyBeAccessedByLayers("cli")
             .whereLayer("cli")
             .mayNotBeAccessedByAnyLayer();
