@@ -79,6 +79,11 @@ public final class SoraEvaluation {
         return r;
     }
 
+    /** Only the row of seen combinations; progress counts clips. */
+    public Result seen(Progress progress) {
+        return row("seen combinations", Split.Side.SEEN, 16, 64, 64, false, progress, 0, settings.clips());
+    }
+
     private Result row(
             String name,
             Split.Side combos,
