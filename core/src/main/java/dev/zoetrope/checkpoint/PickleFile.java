@@ -162,7 +162,7 @@ final class PickleFile implements TensorFile {
 
     private static Pickle.Input input(FileChannel channel, long offset, long size) throws IOException {
         InputStream in = Channels.newInputStream(channel.position(offset));
-        return new Pickle.Input(new BufferedInputStream(in, (int) Math.min(size, 1 << 16)), size);
+        return new Pickle.Input(new BufferedInputStream(in, (int) Math.max(1, Math.min(size, 1 << 16))), size);
     }
 
     private static String text(FileChannel channel, ZipDirectory.Entry e) throws IOException {

@@ -196,6 +196,12 @@ class PickleTest {
                 .hasMessageContaining("cut short, download it again");
     }
 
+    /** Found by the property below: an entry whose damaged directory says that it is empty. */
+    @Test
+    void anEmptyEntryIsRefused() throws IOException {
+        damagedFilesNeverReadOutside(-7209075);
+    }
+
     @Property(tries = 400)
     void damagedFilesNeverReadOutside(@ForAll long seed) throws IOException {
         Random random = new Random(seed);
