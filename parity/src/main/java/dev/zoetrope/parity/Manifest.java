@@ -4,6 +4,7 @@ import dev.zoetrope.checkpoint.Checkpoint;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.models.bert.Bert;
+import dev.zoetrope.models.dit.Dit;
 import dev.zoetrope.models.t5.T5;
 import dev.zoetrope.models.t5.T5Config;
 import dev.zoetrope.models.t5.T5Encoder;
@@ -41,6 +42,7 @@ final class Manifest {
     /** By the architecture or class that the configuration names, else the model type, else the system's folder. */
     private static Map<String, BiConsumer<Json, Weights>> models() {
         Map<String, BiConsumer<Json, Weights>> r = new TreeMap<>();
+        r.put("DiTTransformer2DModel", (c, w) -> new Dit(Dit.Config.of(c), w));
         r.put("BertModel", (c, w) -> new Bert(Bert.Config.of(c), w));
         r.put("T5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));
         r.put("UMT5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));
