@@ -1,10 +1,12 @@
 package dev.zoetrope.bench;
 
 import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.models.dit.Dit;
 import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.RandomSource;
+import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.training.Optimizer;
 import java.util.List;
@@ -63,7 +65,8 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                     false,
                     dtype -> {
                         Weights w = weights(dtype);
-                        Dit.Block block = new Dit.Block(Dit.Config.XL2, w);
+                        Dit.Block block = new Dit.Block(Dit.Config.xl2(), w);
+                        fill(w);
                         Tensor x = normal(dtype, 2, 256, 1152);
                         Tensor t = Tensor.of(new long[] {500, 500}, 2);
                         Tensor y = Tensor.of(new long[] {207, 1000}, 2);
@@ -75,7 +78,8 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                     false,
                     dtype -> {
                         Weights w = weights(dtype);
-                        Dit model = new Dit(Dit.Config.XL2, w);
+                        Dit model = new Dit(Dit.Config.xl2(), w);
+                        fill(w);
                         Tensor x = normal(dtype, 2, 4, 32, 32);
                         Tensor t = Tensor.of(new long[] {500, 500}, 2);
                         Tensor y = Tensor.of(new long[] {207, 1000}, 2);
@@ -90,7 +94,8 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
 
     private static Work training(DType dtype) {
         Weights w = weights(dtype);
-        Dit model = new Dit(Dit.Config.B2, w);
+        Dit model = new Dit(Dit.Config.b2(), w);
+        fill(w);
         w.requireGrad(true);
         Optimizer optimizer = new Optimizer(w.named(), Optimizer.AdamW.of(1e-4, 0));
         Tensor x = normal(dtype, 8, 4, 32, 32);
@@ -131,7 +136,16 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
     }
 
     private static Weights weights(DType dtype) {
-        return Weights.draw(RandomSource.of(0)).as(dtype).initialised(Dit.INIT);
+        return Weights.draw(RandomSource.of(0)).as(dtype);
+    }
+
+    /** Small numbers in place of the zeros that gates start with: no layer is idle. */
+    private static void fill(Weights w) {
+        try (Scope s = Scope.open()) {
+            w.named().values().stream()
+                    .filter(t -> t.dim() > 1 && !t.any())
+                    .forEach(t -> t.copyInPlace(normal(t.dtype(), t.shape()).mul(0.02)));
+        }
     }
 
     private static Tensor normal(DType dtype, long... shape) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.models.dit.Dit;
 import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Engine;
 import dev.zoetrope.tensor.UserError;
@@ -33,8 +34,8 @@ class BenchTest {
     /** As many parameters as the class that is timed beside it has. */
     @Test
     void modelsHaveTheSizesOfTheReference() {
-        assertThat(parameters(Dit.Config.XL2)).isEqualTo(749_826_464);
-        assertThat(parameters(Dit.Config.B2)).isEqualTo(147_439_904);
+        assertThat(parameters(Dit.Config.xl2())).isEqualTo(749_826_464);
+        assertThat(parameters(Dit.Config.b2())).isEqualTo(147_439_904);
     }
 
     private static long parameters(Dit.Config c) {

@@ -200,26 +200,27 @@ public final class Dit implements AutoCloseable {
      * the range trained on.
      */
     private Tensor positions(int rows, int columns) {
-        int d = config.hidden();
-        double trained = (double) config.side / config.patch;
-        float[] table = new float[rows * columns * d];
-        int at = 0;
-        for (int r = 0; r < rows; r++) {
-            for (int c = 0; c < columns; c++) {
-                waves(c * trained / columns, table, at, d / 4);
-                waves(r * trained / rows, table, at + d / 2, d / 4);
-                at += d;
-            }
-        }
-        return Tensor.of(table, (long) rows * columns, d);
+        long half = config.hidden() / 2;
+        return Tensor.cat(
+                        -1,
+                        waves(columns).unsqueeze(0).expand(rows, columns, half),
+                        waves(rows).unsqueeze(1).expand(rows, columns, half))
+                .flatten(0, 1);
     }
 
-    private static void waves(double position, float[] table, int at, int n) {
+    /** {@code [n, D / 2]}. */
+    private Tensor waves(int n) {
+        int frequencies = config.hidden() / 4;
+        double step = (double) config.side / config.patch / n;
+        float[] table = new float[n * 2 * frequencies];
         for (int i = 0; i < n; i++) {
-            double angle = position / Math.pow(10000, (double) i / n);
-            table[at + i] = (float) Math.sin(angle);
-            table[at + n + i] = (float) Math.cos(angle);
+            for (int k = 0; k < frequencies; k++) {
+                double angle = i * step / Math.pow(10000, (double) k / frequencies);
+                table[2 * i * frequencies + k] = (float) Math.sin(angle);
+                table[(2 * i + 1) * frequencies + k] = (float) Math.cos(angle);
+            }
         }
+        return Tensor.of(table, n, 2L * frequencies);
     }
 
     private static Tensor modulate(Tensor x, Tensor shift, Tensor scale) {
@@ -227,7 +228,7 @@ public final class Dit implements AutoCloseable {
     }
 
     /** Attention, then feed-forward, each shifted, scaled and gated by time and class. */
-    private static final class Block {
+    public static final class Block {
         private final Conditioning conditioning;
         private final Linear modulation;
         private final Attention attention;
@@ -236,7 +237,7 @@ public final class Dit implements AutoCloseable {
         private final Linear up;
         private final Linear down;
 
-        Block(Config c, Weights w) {
+        public Block(Config c, Weights w) {
             int d = c.hidden();
             conditioning = new Conditioning(c, w.at("norm1.emb"));
             modulation = new Linear(w.at("norm1.linear"), d, 6L * d);
@@ -247,7 +248,8 @@ public final class Dit implements AutoCloseable {
             down = new Linear(w.at("ff.net.2"), 4L * d, d);
         }
 
-        Tensor forward(Tensor x, Tensor timesteps, Tensor labels) { // [B, N, D] -> [B, N, D]
+        /** {@code x [B, N, D]}, {@code timesteps, labels [B]} -> {@code [B, N, D]}. */
+        public Tensor forward(Tensor x, Tensor timesteps, Tensor labels) {
             try (Scope s = Scope.open()) {
                 Tensor condition = conditioning.forward(timesteps, labels); // [B, D]
                 List<Tensor> m =
