@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.BiFunction;
+import java.util.function.Function;
 
 /**
  * A model from the folder that people publish: config.json and the weights beside it. The model keeps the {@link Weights}
@@ -30,15 +31,20 @@ public final class Pretrained {
         }
         Json json = Json.read(config);
         try (Checkpoint file = Checkpoint.open(folder)) {
-            Weights w = Weights.load(file);
-            try {
-                M r = model.apply(json, w);
-                report(file.name(), w.unused());
-                return r;
-            } catch (RuntimeException e) {
-                w.close();
-                throw e;
-            }
+            return load(file, w -> model.apply(json, w));
+        }
+    }
+
+    /** Builds the model from a checkpoint that has no config.json; reports what it never asks for in the same way. */
+    public static <M> M load(Checkpoint file, Function<Weights, M> model) {
+        Weights w = Weights.load(file);
+        try {
+            M r = model.apply(w);
+            report(file.name(), w.unused());
+            return r;
+        } catch (RuntimeException e) {
+            w.close();
+            throw e;
         }
     }
 

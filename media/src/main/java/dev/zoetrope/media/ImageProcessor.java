@@ -2,7 +2,10 @@ package dev.zoetrope.media;
 
 import dev.zoetrope.checkpoint.Check;
 import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -217,6 +220,21 @@ public record ImageProcessor(List<Step> steps, double scale, double[] mean, doub
         return of(c, kind, steps, "", pads ? size(c, "pad_size", kind.size) : null);
     }
 
+    /**
+     * The processor of a checkpoint's folder.
+     *
+     * @throws UserError if the folder has no preprocessor_config.json, or it asks for something that is not supported
+     */
+    public static ImageProcessor open(Path folder) {
+        Path file = folder.resolve("preprocessor_config.json");
+        if (!Files.isRegularFile(file)) {
+            throw new UserError(
+                    folder + ": no preprocessor_config.json, which says how pictures are resized and normalised;"
+                            + " take the one of the model that this one was made from");
+        }
+        return of(Json.read(file));
+    }
+
     /** The processor of the high-resolution tower in a hybrid encoder's configuration. */
     public static ImageProcessor highResolution(Json config) {
         Kind kind = Kind.of(config);
@@ -330,6 +348,28 @@ public record ImageProcessor(List<Step> steps, double scale, double[] mean, doub
         padded.add(new PadToSquare(colour(mean)));
         padded.addAll(steps);
         return new ImageProcessor(padded, scale, mean, std, padTo);
+    }
+
+    /** Pictures of one processed size as a model reads them, {@code [B, 3, height, width]}. */
+    public Tensor batch(List<Image> images) {
+        float[] all = new float[0];
+        int height = 0;
+        int width = 0;
+        for (int i = 0; i < images.size(); i++) {
+            Pixels p = process(images.get(i));
+            if (i == 0) {
+                height = p.height;
+                width = p.width;
+                all = new float[Math.multiplyExact(images.size(), p.values.length)];
+            } else if (p.height != height || p.width != width) {
+                throw new UserError("preprocessor_config.json: pictures come out " + height + "x" + width + " and "
+                        + p.height + "x" + p.width
+                        + ": without a crop or a fixed size, only pictures of one shape can go"
+                        + " through a model together");
+            }
+            System.arraycopy(p.values, 0, all, i * p.values.length, p.values.length);
+        }
+        return Tensor.of(all, images.size(), 3, height, width);
     }
 
     /** What the model reads of a picture. */

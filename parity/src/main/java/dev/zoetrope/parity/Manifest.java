@@ -4,10 +4,16 @@ import dev.zoetrope.checkpoint.Checkpoint;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.models.bert.Bert;
+import dev.zoetrope.models.clip.Clip;
+import dev.zoetrope.models.clip.ClipText;
+import dev.zoetrope.models.clip.ClipVision;
 import dev.zoetrope.models.dit.Dit;
+import dev.zoetrope.models.siglip.Siglip;
+import dev.zoetrope.models.siglip.SiglipVision;
 import dev.zoetrope.models.t5.T5;
 import dev.zoetrope.models.t5.T5Config;
 import dev.zoetrope.models.t5.T5Encoder;
+import dev.zoetrope.models.vit.Vit;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Path;
@@ -42,6 +48,15 @@ final class Manifest {
     /** By the architecture or class that the configuration names, else the model type, else the system's folder. */
     private static Map<String, BiConsumer<Json, Weights>> models() {
         Map<String, BiConsumer<Json, Weights>> r = new TreeMap<>();
+        r.put("CLIPModel", (c, w) -> new Clip(Clip.Config.of(c), w));
+        r.put("CLIPTextModel", (c, w) -> new ClipText(ClipText.Config.of(c), w));
+        r.put("CLIPTextModelWithProjection", (c, w) -> new ClipText(ClipText.Config.of(c), w));
+        r.put("CLIPVisionModel", (c, w) -> new ClipVision(ClipVision.Config.of(c), w));
+        r.put("CLIPVisionModelWithProjection", (c, w) -> new ClipVision(ClipVision.Config.of(c), w));
+        r.put("SiglipModel", (c, w) -> new Siglip(Siglip.Config.of(c), w));
+        r.put("SiglipVisionModel", (c, w) -> new SiglipVision(SiglipVision.Config.of(c), w));
+        r.put("ViTForImageClassification", (c, w) -> new Vit(Vit.Config.of(c), w));
+        r.put("ViTModel", (c, w) -> new Vit(Vit.Config.of(c), w));
         r.put("DiTTransformer2DModel", (c, w) -> new Dit(Dit.Config.of(c), w));
         r.put("BertModel", (c, w) -> new Bert(Bert.Config.of(c), w));
         r.put("T5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));

@@ -34,6 +34,7 @@ public final class Parity {
         ImageEntries.register(r);
         LanguageEntries.register(r);
         SchedulerEntries.register(r);
+        SeeingEntries.register(r);
         TrainingEntries.register(r);
         return r;
     }
