@@ -40,12 +40,14 @@ public final class Checkpoint implements AutoCloseable {
     private final Set<String> asked = new LinkedHashSet<>();
     private final List<Pattern> ignorable = new ArrayList<>();
 
-    private Checkpoint(String name, Collection<TensorFile> files) {
+    /** @param index which file a tensor is to be read from, where several hold one of its name */
+    private Checkpoint(String name, Collection<TensorFile> files, Map<String, TensorFile> index) {
         this.name = name;
         this.files = files;
+        holders.putAll(index);
         for (TensorFile f : files) {
             for (String key : f.entries().keySet()) {
-                TensorFile other = holders.put(key, f);
+                TensorFile other = index.containsKey(key) ? null : holders.put(key, f);
                 if (other != null) {
                     throw new UserError(
                             name + ": tensor '" + key + "' is in both " + other.name() + " and " + f.name());
@@ -64,12 +66,12 @@ public final class Checkpoint implements AutoCloseable {
         if (file.toString().endsWith(".index.json")) {
             return sharded(file);
         }
-        return new Checkpoint(file.toString(), List.of(openFile(file)));
+        return new Checkpoint(file.toString(), List.of(openFile(file)), Map.of());
     }
 
     /** Names and shapes without values, to hold a model against a published checkpoint without its gigabytes. */
     public static Checkpoint describe(String name, Map<String, long[]> shapes) {
-        return new Checkpoint(name, List.of(new ShapesOnly(name, shapes)));
+        return new Checkpoint(name, List.of(new ShapesOnly(name, shapes)), Map.of());
     }
 
     private static Path find(Path folder) {
@@ -123,18 +125,20 @@ public final class Checkpoint implements AutoCloseable {
             throw new UserError(index + ": weight_map is missing or empty");
         }
         Map<String, TensorFile> shards = new LinkedHashMap<>();
+        Map<String, TensorFile> holders = new LinkedHashMap<>();
         weightMap.forEach((key, shard) -> {
             // A shard lies beside its index; anything else would let a download name other files of the machine.
             if (!shard.matches("[A-Za-z0-9_][A-Za-z0-9._-]*")) {
                 throw new UserError(index + ": weight_map: '" + shard + "' is not a plain file name");
             }
             TensorFile f = shards.computeIfAbsent(shard, s -> openFile(index.resolveSibling(s)));
+            holders.put(key, f);
             if (!f.entries().containsKey(key)) {
                 throw new UserError(
                         index + ": weight_map puts tensor '" + key + "' into " + shard + ", which does not hold it");
             }
         });
-        return new Checkpoint(index.toString(), shards.values());
+        return new Checkpoint(index.toString(), shards.values(), holders);
     }
 
     /** What messages call this checkpoint: the file or index. */

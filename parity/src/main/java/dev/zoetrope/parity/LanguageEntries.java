@@ -6,16 +6,26 @@ import dev.zoetrope.media.ChatTemplate.Message;
 import dev.zoetrope.media.Tokenizer;
 import dev.zoetrope.models.bert.Bert;
 import dev.zoetrope.models.bert.SentenceEncoder;
+import dev.zoetrope.models.language.Generation;
+import dev.zoetrope.models.language.Generation.Listener;
+import dev.zoetrope.models.language.Generation.Options;
+import dev.zoetrope.models.language.KvCache;
+import dev.zoetrope.models.language.LanguageModel;
+import dev.zoetrope.models.language.Prompt;
+import dev.zoetrope.models.language.Sampling;
+import dev.zoetrope.models.language.Steps;
 import dev.zoetrope.models.t5.T5;
 import dev.zoetrope.models.t5.T5Encoder;
+import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
-/** Text: tokenizers, chat templates, encoders. */
+/** Text: tokenizers, chat templates, encoders, language models. */
 final class LanguageEntries {
     private LanguageEntries() {}
 
@@ -27,6 +37,9 @@ final class LanguageEntries {
         entries.put("language.encode", LanguageEntries::encode);
         entries.put("language.seq2seq", LanguageEntries::textToText);
         entries.put("minilm.embed", LanguageEntries::embed);
+        entries.put("language.generate", LanguageEntries::generate);
+        entries.put("language.generateOptions", LanguageEntries::generateOptions);
+        entries.put("language.samplingFilters", LanguageEntries::samplingFilters);
     }
 
     private static void tokenize(Case c, Answers answers, String mask) {
@@ -145,6 +158,83 @@ final class LanguageEntries {
             Tensor vectors = encoder.encode(texts);
             answers.put("embeddings", vectors);
             answers.put("similarity", vectors.matmul(vectors.transpose(0, 1)));
+        }
+    }
+
+    private static void generate(Case c, Answers answers) {
+        Tensor ids = c.input("input_ids");
+        Tensor mask = c.input("attention_mask");
+        c.params().expect("do_sample", false);
+        try (LanguageModel model = LanguageModel.load(c.model())) {
+            List<Tensor> states = model.hiddenStates(model.embed(ids), mask, null, null);
+            answers.put("embeddings", masked(states.get(0), mask));
+            answers.put("block_0", masked(states.get(1), mask));
+            answers.put("last_hidden_state", masked(last(states), mask));
+            answers.put("logits", masked(model.logits(last(states)), mask));
+            Options options = options(c);
+            List<Tensor> steps = new ArrayList<>();
+            try (KvCache cache = new KvCache();
+                    Steps run = Prompt.of(model, ids, mask).start(model, cache)) {
+                Tensor chosen =
+                        Generation.run(run, ids, options, Listener.NONE, s -> steps.add(Scope.detach(s.copy())));
+                answers.put("generated", Tensor.cat(1, ids, chosen));
+                answers.put("step_logits", ended(steps, chosen, options));
+                steps.forEach(Tensor::close);
+            }
+        }
+    }
+
+    private static Options options(Case c) {
+        return Options.greedy(c.params().get("max_new_tokens", 20)).withTokensOf(c.model());
+    }
+
+    /** Scores of each step, {@code [B, step, V]}, zero where the row was fed nothing but padding. */
+    private static Tensor ended(List<Tensor> steps, Tensor chosen, Options options) {
+        int rows = (int) chosen.size(0);
+        int width = (int) chosen.size(1);
+        long[] ids = chosen.toLongs();
+        float[] going = new float[rows * width];
+        for (int row = 0; row < rows; row++) {
+            int end = 0;
+            while (end < width && !options.ends().contains((int) ids[row * width + end])) {
+                end++;
+            }
+            Arrays.fill(going, row * width, row * width + Math.min(width, end + 2), 1);
+        }
+        return Tensor.stack(1, steps).mul(Tensor.of(going, rows, width, 1));
+    }
+
+    private static void generateOptions(Case c, Answers answers) {
+        Tensor ids = c.input("input_ids");
+        Tensor mask = c.input("attention_mask");
+        Json p = c.params();
+        Options greedy = options(c);
+        Sampling penalised = Sampling.GREEDY
+                .withRepetitionPenalty(p.get("repetition_penalty", 1.0))
+                .withNoRepeatNgram(p.get("no_repeat_ngram_size", 0));
+        Options beams =
+                greedy.withBeams(p.get("num_beams", 1), p.get("length_penalty", 1.0), p.get("early_stopping", false));
+        try (LanguageModel model = LanguageModel.load(c.model())) {
+            Map.of("greedy", greedy, "penalised", greedy.with(penalised), "beams", beams)
+                    .forEach((output, options) ->
+                            answers.put(output, Tensor.cat(1, ids, Generation.run(model, ids, mask, options))));
+        }
+    }
+
+    private static void samplingFilters(Case c, Answers answers) {
+        Json filters = c.params().at("filters");
+        for (String name : filters.keys()) {
+            Json f = filters.at(name);
+            Sampling sampling = new Sampling(
+                    f.get("temperature", 1.0),
+                    f.get("top_k", 0),
+                    f.get("top_p", 1.0),
+                    f.get("min_p", 0.0),
+                    f.get("repetition_penalty", 1.0),
+                    f.get("no_repeat_ngram_size", 0));
+            answers.put(
+                    "probabilities_" + name,
+                    sampling.apply(c.input("logits"), c.input("history")).softmax(-1));
         }
     }
 

@@ -8,6 +8,7 @@ import dev.zoetrope.models.clip.Clip;
 import dev.zoetrope.models.clip.ClipText;
 import dev.zoetrope.models.clip.ClipVision;
 import dev.zoetrope.models.dit.Dit;
+import dev.zoetrope.models.language.LanguageModel;
 import dev.zoetrope.models.siglip.Siglip;
 import dev.zoetrope.models.siglip.SiglipVision;
 import dev.zoetrope.models.t5.T5;
@@ -62,6 +63,16 @@ final class Manifest {
         r.put("T5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));
         r.put("UMT5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));
         r.put("T5ForConditionalGeneration", (c, w) -> new T5(T5Config.of(c), w));
+        for (String decoder : List.of(
+                "LlamaForCausalLM",
+                "MistralForCausalLM",
+                "Qwen2ForCausalLM",
+                "PhiForCausalLM",
+                "StableLmForCausalLM",
+                "GPT2LMHeadModel",
+                "OPTForCausalLM")) {
+            r.put(decoder, LanguageModel::of);
+        }
         return r;
     }
 
