@@ -26,6 +26,9 @@ public final class BuiltIn {
     /** The classifier that names Carousel's objects in generated clips. */
     public static final String JUDGE = "carousel-judge";
 
+    /** Segment Anything, small, of Carousel. */
+    public static final String SAM = "carousel-sam";
+
     private static final String ROOT = "/dev/zoetrope/builtin/";
     private static final String INDEX = "FILES";
 

@@ -9,6 +9,8 @@ import dev.zoetrope.models.clip.ClipText;
 import dev.zoetrope.models.clip.ClipVision;
 import dev.zoetrope.models.dit.Dit;
 import dev.zoetrope.models.language.LanguageModel;
+import dev.zoetrope.models.sam.Sam;
+import dev.zoetrope.models.sam.SamConfig;
 import dev.zoetrope.models.siglip.Siglip;
 import dev.zoetrope.models.siglip.SiglipVision;
 import dev.zoetrope.models.t5.T5;
@@ -59,6 +61,11 @@ final class Manifest {
         r.put("ViTForImageClassification", (c, w) -> new Vit(Vit.Config.of(c), w));
         r.put("ViTModel", (c, w) -> new Vit(Vit.Config.of(c), w));
         r.put("DiTTransformer2DModel", (c, w) -> new Dit(Dit.Config.of(c), w));
+        r.put("SamModel", (c, w) -> new Sam(SamConfig.of(c), w));
+        r.put("sam_original", (c, w) -> {
+            SamConfig sizes = SamConfig.original(c);
+            new Sam(sizes, w.renamed(Sam.originalNames(sizes)));
+        });
         r.put("BertModel", (c, w) -> new Bert(Bert.Config.of(c), w));
         r.put("T5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));
         r.put("UMT5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));

@@ -33,6 +33,7 @@ public final class Parity {
         DitEntries.register(r);
         ImageEntries.register(r);
         LanguageEntries.register(r);
+        SamEntries.register(r);
         SchedulerEntries.register(r);
         SeeingEntries.register(r);
         TrainingEntries.register(r);
