@@ -1,21 +1,37 @@
 package dev.zoetrope.parity;
 
+import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
 /** What an entry answers: a tensor for each output, and how it fared with texts that a case gives in its parameters. */
-final class Answers {
+final class Answers implements AutoCloseable {
     private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+    private final List<Tensor> seen = new ArrayList<>();
     private final Map<String, String> differences = new LinkedHashMap<>();
 
     void put(String output, Tensor answer) {
         tensors.put(output, answer);
+    }
+
+    /** For networks that hand over what their parts make: keeps it under the outputs' names. */
+    BiConsumer<String, Tensor> watch(Map<String, String> outputByPart) {
+        return (part, made) -> {
+            String output = outputByPart.get(part);
+            if (output != null) {
+                Tensor kept = Scope.detach(made.alias()); // the network frees its own
+                seen.add(kept);
+                put(output, kept);
+            }
+        };
     }
 
     /** Numbers of a list, {@code [N]}. */
@@ -53,6 +69,11 @@ final class Answers {
 
     Map<String, String> differences() {
         return differences;
+    }
+
+    @Override
+    public void close() {
+        seen.forEach(Tensor::close);
     }
 
     private static String show(Object o) {

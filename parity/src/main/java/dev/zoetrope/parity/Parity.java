@@ -34,6 +34,7 @@ public final class Parity {
         ImageEntries.register(r);
         LanguageEntries.register(r);
         SamEntries.register(r);
+        PictureEntries.register(r);
         SchedulerEntries.register(r);
         SeeingEntries.register(r);
         TrainingEntries.register(r);
@@ -115,10 +116,10 @@ public final class Parity {
         String name = String.valueOf(file.toAbsolutePath().getParent().getFileName());
         List<Case.Output> outputs = List.of();
         List<Line> lines = new ArrayList<>();
-        Answers answers = new Answers();
         String reason = "not answered";
         try (Scope s = Scope.open();
-                Autograd.Mode off = Autograd.off()) {
+                Autograd.Mode off = Autograd.off();
+                Answers answers = new Answers()) {
             Case c = Case.read(file);
             name = c.name();
             outputs = c.outputs();

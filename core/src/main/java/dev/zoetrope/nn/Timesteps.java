@@ -1,0 +1,29 @@
+package dev.zoetrope.nn;
+
+import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.Functional;
+import dev.zoetrope.tensor.Tensor;
+
+/**
+ * A number as sines and cosines of falling frequencies, arXiv:1706.03762, section 3.5: {@code [B] -> [B, W]}, float32.
+ *
+ * @param width W; an odd one ends in a zero
+ * @param cosinesFirst whether the cosines come before the sines ({@code flip_sin_to_cos})
+ * @param shift 1 where the lowest frequency is 1 / 10000 itself, 0 where it stops one step before
+ */
+public record Timesteps(int width, boolean cosinesFirst, double shift) implements Module {
+    @Override
+    public Tensor forward(Tensor t) {
+        int half = width / 2;
+        Tensor frequencies = Tensor.arange(half)
+                .to(DType.FLOAT32)
+                .mul(-Math.log(10000))
+                .div(half - shift)
+                .exp()
+                .to(t.device());
+        Tensor angles = t.to(DType.FLOAT32).unsqueeze(1).mul(frequencies); // [B, W / 2]
+        Tensor waves =
+                cosinesFirst ? Tensor.cat(-1, angles.cos(), angles.sin()) : Tensor.cat(-1, angles.sin(), angles.cos());
+        return width % 2 == 0 ? waves : Functional.pad(waves, 0., 0, 1);
+    }
+}
