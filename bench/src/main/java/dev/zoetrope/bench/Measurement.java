@@ -141,10 +141,12 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
 
     /** Small numbers in place of the zeros that gates start with: no layer is idle. */
     private static void fill(Weights w) {
-        try (Scope s = Scope.open()) {
-            w.named().values().stream()
-                    .filter(t -> t.dim() > 1 && !t.any())
-                    .forEach(t -> t.copyInPlace(normal(t.dtype(), t.shape()).mul(0.02)));
+        for (Tensor t : w.named().values()) {
+            try (Scope s = Scope.open()) { // one tensor's numbers at a time
+                if (t.dim() > 1 && !t.any()) {
+                    t.copyInPlace(normal(t.dtype(), t.shape()).mul(0.02));
+                }
+            }
         }
     }
 

@@ -53,15 +53,7 @@ public interface Init {
 
     /** Uniform in [low, high). */
     static Init uniform(double low, double high) {
-        // PyTorch computes u * (high - low) + low from float32 numbers with one rounding (a fused multiply-add), which
-        // double gives too: the product of two float32 numbers is exact there.
-        float from = (float) low;
-        float width = (float) high - from;
-        return (random, shape) -> random.uniform(shape)
-                .to(DType.FLOAT64)
-                .mulInPlace(width)
-                .addInPlace(from)
-                .to(DType.FLOAT32);
+        return (random, shape) -> random.uniformBetween(low, high, shape);
     }
 
     /**

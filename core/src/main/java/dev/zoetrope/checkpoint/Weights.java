@@ -403,7 +403,9 @@ public final class Weights implements AutoCloseable {
 
         @Override
         public Tensor get(String name, FileKey key, Init init, long... shape) {
-            return init.draw(random, shape);
+            try (Scope s = Scope.open()) { // what the drawing needs in between would stay as long as the model
+                return s.keep(init.draw(random, shape));
+            }
         }
     }
 

@@ -26,15 +26,15 @@ public final class Functional {
      * Without MKL a matrix product runs on one thread of OpenBLAS (see {@link Engine}), while the same product as a 1x1
      * convolution runs in oneDNN on all of libtorch's threads. Only many rows repay the detour.
      */
-    private static boolean prefersConvolution(Tensor x, Tensor weight) {
+    static boolean prefersConvolution(Tensor x, Tensor weight) {
         org.bytedeco.pytorch.Tensor w = weight.engine();
         return !Engine.usesMkl()
                 && w.dim() == 2
                 && x.engine().numel() >= 64 * w.size(1)
                 && w.size(0) >= 16
                 && w.size(1) >= 16
-                && w.scalar_type() == torch.ScalarType.Float
-                && x.engine().scalar_type() == torch.ScalarType.Float
+                && w.scalar_type().intern() == torch.ScalarType.Float
+                && x.engine().scalar_type().intern() == torch.ScalarType.Float
                 && !w.is_cuda()
                 && Engine.threads() > 1;
     }

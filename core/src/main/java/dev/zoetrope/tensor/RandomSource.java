@@ -2,6 +2,7 @@ package dev.zoetrope.tensor;
 
 import org.bytedeco.pytorch.Generator;
 import org.bytedeco.pytorch.GeneratorOptional;
+import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 
@@ -36,6 +37,12 @@ public final class RandomSource implements AutoCloseable {
     /** Uniform in [0, 1), float32. */
     public Tensor uniform(long... shape) {
         return draw("rand", DType.FLOAT32, o -> torch.rand(shape, optional, o));
+    }
+
+    /** Uniform in [low, high), float32, without a copy: the numbers of {@code torch.nn.init.uniform_}. */
+    public Tensor uniformBetween(double low, double high, long... shape) {
+        return draw("uniform", DType.FLOAT32, o -> torch.empty(shape, o, new MemoryFormatOptional())
+                .uniform_(low, high, optional));
     }
 
     /** Integers in [low, high), int64. */

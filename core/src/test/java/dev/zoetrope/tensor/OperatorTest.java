@@ -73,6 +73,17 @@ class OperatorTest {
         }
     }
 
+    @Test
+    void manyRowsTakeTheDetourWhereOneThreadWouldWork() {
+        try (RandomSource r = RandomSource.of(5)) {
+            Tensor w = r.normal(32, 48);
+            boolean slow = !Engine.usesMkl() && Engine.threads() > 1;
+
+            assertThat(Functional.prefersConvolution(r.normal(64, 48), w)).isEqualTo(slow);
+            assertThat(Functional.prefersConvolution(r.normal(63, 48), w)).isFalse();
+        }
+    }
+
     /** In half precision attention is computed in float32 on the CPU; only the result is rounded. */
     @Test
     void attentionInHalfPrecisionIsExactButForRounding() {
