@@ -3,6 +3,7 @@ package dev.zoetrope.training.sora;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.world.Caption;
 import dev.zoetrope.world.Level;
+import dev.zoetrope.world.Motion;
 import dev.zoetrope.world.Options;
 import dev.zoetrope.world.Scene;
 import dev.zoetrope.world.Style;
@@ -68,6 +69,7 @@ final class SoraData {
                         .levels(Level.L1)
                         .objects(objects)
                         .styles(styles)
+                        .motions(b.motions().toArray(Motion[]::new))
                         .frames(b.frames())
                         .canvases(b.canvas()));
     }
