@@ -14,16 +14,24 @@ import dev.zoetrope.tensor.Tensor;
 public record Timesteps(int width, boolean cosinesFirst, double shift) implements Module {
     @Override
     public Tensor forward(Tensor t) {
-        int half = width / 2;
-        Tensor frequencies = Tensor.arange(half)
-                .to(DType.FLOAT32)
-                .mul(-Math.log(10000))
-                .div(half - shift)
-                .exp()
-                .to(t.device());
+        Tensor frequencies = frequencies().to(t.device());
         Tensor angles = t.to(DType.FLOAT32).unsqueeze(1).mul(frequencies); // [B, W / 2]
-        Tensor waves =
-                cosinesFirst ? Tensor.cat(-1, angles.cos(), angles.sin()) : Tensor.cat(-1, angles.sin(), angles.cos());
+        Tensor waves = cosinesFirst
+                ? Tensor.cat(-1, angles.cos(), angles.sin())
+                : Tensor.cat(-1, angles.sin(), angles.cos());
         return width % 2 == 0 ? waves : Functional.pad(waves, 0., 0, 1);
+    }
+
+    /**
+     * From exponents rounded to float32, as networks were trained with, but each exponential exact: times of a thousand
+     * multiply its last bit.
+     */
+    private Tensor frequencies() {
+        float[] f = new float[width / 2];
+        for (int i = 0; i < f.length; i++) {
+            float exponent = (float) -Math.log(10000) * i / (float) (f.length - shift);
+            f[i] = (float) Math.exp(exponent);
+        }
+        return Tensor.of(f, f.length);
     }
 }
