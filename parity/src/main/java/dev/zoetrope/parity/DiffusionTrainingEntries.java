@@ -28,8 +28,7 @@ final class DiffusionTrainingEntries {
                 Weights w = Weights.load(file)) {
             Dit dit = new Dit(Dit.Config.of(Json.read(c.model().resolve("config.json"))), w);
             TrainingSteps.run(c, answers, w, (batch, parts) -> {
-                Tensor labels = batch.get("labels")
-                        .maskedFill(batch.get("drop").ne(0), p.requireInt("null_class"));
+                Tensor labels = batch.get("labels").maskedFill(batch.get("drop").ne(0), p.requireInt("null_class"));
                 HybridLoss.Parts r = objective.of(
                         (x, t) -> dit.forward(x, t, labels),
                         batch.get("latents"),
@@ -43,8 +42,7 @@ final class DiffusionTrainingEntries {
     }
 
     private static void flow(Case c, Answers answers) {
-        FlowLoss objective =
-                new FlowLoss(c.params().get("weighting", Weighting.LOGIT_NORMAL, Weighting::of), 1000);
+        FlowLoss objective = new FlowLoss(c.params().get("weighting", Weighting.LOGIT_NORMAL, Weighting::of), 1000);
         try (Checkpoint file = Checkpoint.open(c.model());
                 Weights w = Weights.load(file)) {
             Json config = Json.read(c.model().resolve("config.json"));
@@ -57,10 +55,7 @@ final class DiffusionTrainingEntries {
                             w.named(),
                             (batch, parts) -> objective.of(
                                     (x, t) -> model.forward(
-                                            x,
-                                            t,
-                                            batch.get("encoder_hidden_states"),
-                                            batch.get("pooled_projections")),
+                                            x, t, batch.get("encoder_hidden_states"), batch.get("pooled_projections")),
                                     batch.get("latents"),
                                     batch.get("noise"),
                                     batch.get("sigmas")),

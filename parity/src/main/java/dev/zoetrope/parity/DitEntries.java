@@ -47,8 +47,7 @@ final class DitEntries {
             Tensor half = c.input("cfg_latents");
             Tensor timesteps = Tensor.full(c.params().get("cfg_timestep", 0.0), labels.size(0));
             answers.put(
-                    "cfg_sample",
-                    DitOriginal.guided(dit, Tensor.cat(0, half, half), timesteps, labels, guidance(c)));
+                    "cfg_sample", DitOriginal.guided(dit, Tensor.cat(0, half, half), timesteps, labels, guidance(c)));
         }
     }
 
@@ -58,7 +57,8 @@ final class DitEntries {
         Tensor x = Tensor.cat(0, c.input("latents"), c.input("latents"));
         List<Tensor> samples = new ArrayList<>();
         try (Dit dit = DitOriginal.load(c.model());
-                Run run = DitOriginal.diffusion().start(DitOriginal.plan(c.params().requireInt("steps")))) {
+                Run run = DitOriginal.diffusion()
+                        .start(DitOriginal.plan(c.params().requireInt("steps")))) {
             answers.put(
                     "timesteps",
                     Tensor.of(

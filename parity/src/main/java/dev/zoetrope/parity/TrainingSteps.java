@@ -41,8 +41,7 @@ final class TrainingSteps {
     }
 
     /** @param afterStep what a recipe does to the parameters after each step */
-    static void run(
-            Case c, Answers answers, Map<String, Tensor> tensors, Objective objective, Runnable afterStep) {
+    static void run(Case c, Answers answers, Map<String, Tensor> tensors, Objective objective, Runnable afterStep) {
         Json p = c.params();
         c.inputs(); // read here, they outlast the steps
         Map<String, Tensor> trained = trained(p, tensors);

@@ -172,8 +172,7 @@ public final class PixArtTransformer implements AutoCloseable {
     public Tensor patches(Tensor latents) {
         try (Scope s = Scope.open()) {
             double range = (double) config.side / config.patch / config.reach;
-            Tensor places =
-                    Patches.places(patches.rows(latents), patches.columns(latents), config.hidden(), range);
+            Tensor places = Patches.places(patches.rows(latents), patches.columns(latents), config.hidden(), range);
             return s.keep(Patches.placed(patches.forward(latents), places));
         }
     }
@@ -212,8 +211,8 @@ public final class PixArtTransformer implements AutoCloseable {
             return r;
         }
         if (in.resolution == null || in.aspectRatio == null) {
-            throw new UserError("resolution and aspect ratio are missing, which this model's "
-                    + "use_additional_conditions reads");
+            throw new UserError(
+                    "resolution and aspect ratio are missing, which this model's " + "use_additional_conditions reads");
         }
         long pictures = in.latents.size(0);
         Tensor sizes = Tensor.cat(

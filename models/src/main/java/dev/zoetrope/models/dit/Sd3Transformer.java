@@ -237,7 +237,8 @@ public final class Sd3Transformer implements AutoCloseable {
                     picture = picture.add(againOutput.forward(second).mul(m.get(8)));
                 }
                 picture = fed(picture, feed, m);
-                Tensor text = textFeed == null ? x.text() : fed(x.text().add(a.text().mul(t.get(2))), textFeed, t);
+                Tensor text =
+                        textFeed == null ? x.text() : fed(x.text().add(a.text().mul(t.get(2))), textFeed, t);
                 return new Tokens(s.keep(picture), textFeed == null ? text : s.keep(text));
             }
         }

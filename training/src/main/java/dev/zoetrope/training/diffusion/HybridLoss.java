@@ -80,8 +80,7 @@ public final class HybridLoss {
             Tensor predicted = answer.narrow(1, 0, channels);
             Tensor place = answer.narrow(1, channels, channels);
             Tensor simple = predicted.sub(noise).square().mean();
-            Tensor bound = bound(clean, noisy, predicted.detach(), place, row)
-                    .mean();
+            Tensor bound = bound(clean, noisy, predicted.detach(), place, row).mean();
             return new Parts(s.keep(simple.add(bound.mul(boundWeight))), s.keep(simple), s.keep(bound));
         }
     }
@@ -114,8 +113,7 @@ public final class HybridLoss {
     /** Of x_(t-1) given x_t and x_0. */
     private Tensor posteriorMean(Tensor clean, Tensor noisy, Row row) {
         return clean.mul(row.of(i -> betas[i] * Math.sqrt(before(i)) / (1 - alphasCumprod[i])))
-                .add(noisy.mul(row.of(
-                        i -> (1 - before(i)) * Math.sqrt(1 - betas[i]) / (1 - alphasCumprod[i]))));
+                .add(noisy.mul(row.of(i -> (1 - before(i)) * Math.sqrt(1 - betas[i]) / (1 - alphasCumprod[i]))));
     }
 
     private double before(int t) {

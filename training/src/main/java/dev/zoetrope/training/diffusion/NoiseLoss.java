@@ -40,7 +40,8 @@ public record NoiseLoss(NoiseTable table, Prediction prediction, @Nullable Doubl
             if (snrGamma == null) {
                 return s.keep(errors.mean());
             }
-            return s.keep(errors.flatten(1).mean(1).mul(weights(timesteps, snrGamma)).mean());
+            return s.keep(
+                    errors.flatten(1).mean(1).mul(weights(timesteps, snrGamma)).mean());
         }
     }
 
