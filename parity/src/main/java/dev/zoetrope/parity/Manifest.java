@@ -13,6 +13,7 @@ import dev.zoetrope.models.dit.FluxTransformer;
 import dev.zoetrope.models.dit.PixArtTransformer;
 import dev.zoetrope.models.dit.Sd3Transformer;
 import dev.zoetrope.models.language.LanguageModel;
+import dev.zoetrope.models.llava.Llava;
 import dev.zoetrope.models.sam.Sam;
 import dev.zoetrope.models.sam.SamConfig;
 import dev.zoetrope.models.siglip.Siglip;
@@ -95,6 +96,17 @@ final class Manifest {
                 "GPT2LMHeadModel",
                 "OPTForCausalLM")) {
             r.put(decoder, LanguageModel::of);
+        }
+        for (String llava : List.of(
+                "llava",
+                "tinyllava",
+                "mobilevlm",
+                "bunny-phi",
+                "bunny-llama",
+                "bunny-qwen2",
+                "bunny-stablelm",
+                "llava_llama")) {
+            r.put(llava, (c, w) -> new Llava(Llava.Config.of(c), w));
         }
         return r;
     }

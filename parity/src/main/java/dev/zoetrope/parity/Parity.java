@@ -36,6 +36,7 @@ public final class Parity {
         LanguageEntries.register(r);
         SamEntries.register(r);
         PictureEntries.register(r);
+        LlavaEntries.register(r);
         SchedulerEntries.register(r);
         SeeingEntries.register(r);
         TrainingEntries.register(r);

@@ -29,7 +29,12 @@ public interface LanguageModel extends AutoCloseable {
 
     /** The model that {@code model_type} names. */
     static LanguageModel of(Json config, Weights w) {
-        return switch (config.require("model_type")) {
+        return of(config.require("model_type"), config, w);
+    }
+
+    /** The model of this kind, for configurations that call it otherwise. */
+    static LanguageModel of(String type, Json config, Weights w) {
+        return switch (type) {
             case "llama", "mistral" -> new Llama(Llama.Config.of(config), w);
             case "qwen2" -> new Llama(Llama.Config.qwen2(config), w);
             case "phi" -> new Phi(Phi.Config.of(config), w);
