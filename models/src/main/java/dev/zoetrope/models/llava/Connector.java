@@ -40,8 +40,7 @@ public final class Connector {
             case "ldpnet" -> new Ldp(w, in, out);
             case "ldpnetv2" -> new LdpV2(w, in, out);
             case "resampler" ->
-                new Resampler(
-                        w, in, out, config.get("num_queries", 128), config.get("num_resampler_layers", 3));
+                new Resampler(w, in, out, config.get("num_queries", 128), config.get("num_resampler_layers", 3));
             case "qformer" ->
                 new QueryFormer(
                         QueryFormer.Config.of(config.at("qformer")), w, in, out, config.get("num_queries", 128));

@@ -228,18 +228,17 @@ public final class Llava implements AutoCloseable {
         tower = outside == null && holdsTower(c, w) ? VisionTower.of(c.vision, w.at(c.layout.tower)) : outside;
         int in = tower == null ? c.connector.get("mm_hidden_size", 1024) : c.features.width(tower);
         Weights at = w.at(c.layout.connector);
-        connector =
-                switch (c.layout) {
-                    case HF ->
-                        Connector.published(
-                                at,
-                                in,
-                                language.width(),
-                                c.connector.get("projector_hidden_act", Act.GELU, Act::of),
-                                c.connector.get("multimodal_projector_bias", true));
-                    case TINYLLAVA -> Connector.of(c.connector, "connector_type", at, in, language.width());
-                    default -> Connector.of(c.connector, "mm_projector_type", at, in, language.width());
-                };
+        connector = switch (c.layout) {
+            case HF ->
+                Connector.published(
+                        at,
+                        in,
+                        language.width(),
+                        c.connector.get("projector_hidden_act", Act.GELU, Act::of),
+                        c.connector.get("multimodal_projector_bias", true));
+            case TINYLLAVA -> Connector.of(c.connector, "connector_type", at, in, language.width());
+            default -> Connector.of(c.connector, "mm_projector_type", at, in, language.width());
+        };
     }
 
     /** Opens a release, in float32. */
@@ -315,8 +314,7 @@ public final class Llava implements AutoCloseable {
      * @param images {@code [I, N, D]} in reading order; null for none
      */
     public Splice join(Tensor ids, @Nullable Tensor mask, @Nullable Tensor labels, @Nullable Tensor images) {
-        return Splice.of(
-                language, config.layout.rule, config.imageToken, config.maxLength, ids, mask, labels, images);
+        return Splice.of(language, config.layout.rule, config.imageToken, config.maxLength, ids, mask, labels, images);
     }
 
     /** Scores of the next token at each place, {@code [B, T', V]}. */

@@ -55,7 +55,8 @@ public record Splice(Tensor embedded, Tensor mask, @Nullable Tensor positions, @
         long[] real = mask == null ? ones(tokens.length) : mask.toLongs();
         long[] wanted = labels == null ? new long[0] : labels.toLongs();
         int perMark = rule == Rule.IN_PLACE || images == null ? 1 : (int) images.size(1);
-        int available = images == null ? 0 : (int) (rule == Rule.IN_PLACE ? images.size(0) * images.size(1) : images.size(0));
+        int available =
+                images == null ? 0 : (int) (rule == Rule.IN_PLACE ? images.size(0) * images.size(1) : images.size(0));
         List<int[]> places = new ArrayList<>(); // of each row: which vector, -1 - k for the k-th of the pictures
         List<long[]> says = new ArrayList<>();
         int used = 0;
@@ -127,7 +128,8 @@ public record Splice(Tensor embedded, Tensor mask, @Nullable Tensor positions, @
             }
         }
         try (Scope s = Scope.open()) {
-            long[] words = Arrays.stream(tokens).map(t -> t == mark || t < 0 ? 0 : t).toArray();
+            long[] words =
+                    Arrays.stream(tokens).map(t -> t == mark || t < 0 ? 0 : t).toArray();
             Tensor text = language.embed(Tensor.of(words, words.length)); // [B T, D]
             Tensor zero = Tensor.zeros(text.dtype(), text.device(), 1, text.size(1));
             Tensor all = images == null

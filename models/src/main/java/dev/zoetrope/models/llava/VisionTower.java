@@ -41,13 +41,16 @@ public interface VisionTower extends AutoCloseable {
     static @Nullable Json published(String name) {
         String config =
                 switch (name.substring(name.lastIndexOf('/') + 1)) {
-                    case "clip-vit-large-patch14-336" -> """
+                    case "clip-vit-large-patch14-336" ->
+                        """
                         {"model_type": "clip_vision_model", "hidden_size": 1024, "intermediate_size": 4096,
                          "num_hidden_layers": 24, "num_attention_heads": 16, "image_size": 336, "patch_size": 14}""";
-                    case "clip-vit-large-patch14" -> """
+                    case "clip-vit-large-patch14" ->
+                        """
                         {"model_type": "clip_vision_model", "hidden_size": 1024, "intermediate_size": 4096,
                          "num_hidden_layers": 24, "num_attention_heads": 16, "image_size": 224, "patch_size": 14}""";
-                    case "siglip-so400m-patch14-384", "TinyLLaVA-3.1B-SigLIP" -> """
+                    case "siglip-so400m-patch14-384", "TinyLLaVA-3.1B-SigLIP" ->
+                        """
                         {"model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304,
                          "num_hidden_layers": 27, "num_attention_heads": 16, "image_size": 384, "patch_size": 14}""";
                     default -> "";
@@ -69,11 +72,6 @@ public interface VisionTower extends AutoCloseable {
             }
 
             @Override
-            public int depth() {
-                return tower.depth();
-            }
-
-            @Override
             public int width() {
                 return c.hidden();
             }
@@ -84,8 +82,8 @@ public interface VisionTower extends AutoCloseable {
             }
 
             @Override
-            public int patches() {
-                return (c.image() / c.patch()) * (c.image() / c.patch());
+            public int patchSize() {
+                return c.patch();
             }
 
             @Override
@@ -100,8 +98,31 @@ public interface VisionTower extends AutoCloseable {
         };
     }
 
+    /** Some releases leave out what no feature comes from: the last blocks and the pooling head. */
+    private static SiglipVision.Config asStored(SiglipVision.Config c, Weights w) {
+        Weights tower = w.at("vision_model");
+        if (!tower.has("embeddings.patch_embedding.weight")) { // drawn, or without this prefix
+            return c;
+        }
+        int layers = c.layers();
+        while (layers > 1 && !tower.has("encoder.layers." + (layers - 1) + ".layer_norm1.weight")) {
+            layers--;
+        }
+        return new SiglipVision.Config(
+                c.image(),
+                c.patch(),
+                c.channels(),
+                c.hidden(),
+                layers,
+                c.heads(),
+                c.intermediate(),
+                c.activation(),
+                c.eps(),
+                c.head() && tower.has("head.probe"));
+    }
+
     private static VisionTower siglip(SiglipVision.Config c, Weights w) {
-        SiglipVision tower = new SiglipVision(c, w);
+        SiglipVision tower = new SiglipVision(asStored(c, w), w);
         return new VisionTower() {
             @Override
             public List<Tensor> hiddenStates(Tensor pixels) {
@@ -110,12 +131,7 @@ public interface VisionTower extends AutoCloseable {
 
             @Override
             public Tensor hiddenState(Tensor pixels, int layer) {
-                return tower.hiddenState(pixels, layer);
-            }
-
-            @Override
-            public int depth() {
-                return tower.depth();
+                return tower.hiddenState(pixels, layer < 0 ? c.layers() + 1 + layer : layer);
             }
 
             @Override
@@ -129,8 +145,8 @@ public interface VisionTower extends AutoCloseable {
             }
 
             @Override
-            public int patches() {
-                return (c.image() / c.patch()) * (c.image() / c.patch());
+            public int patchSize() {
+                return c.patch();
             }
 
             @Override
@@ -155,17 +171,20 @@ public interface VisionTower extends AutoCloseable {
      */
     Tensor hiddenState(Tensor pixels, int layer);
 
-    /** How many blocks there are. */
-    int depth();
-
     /** D. */
     int width();
 
     /** Side of the pictures that it was made for, in pixels. */
     int imageSize();
 
-    /** Number of patches of such a picture. */
-    int patches();
+    /** Side of a patch, in pixels. */
+    int patchSize();
+
+    /** Number of patches of a picture of that size. */
+    default int patches() {
+        int side = imageSize() / patchSize();
+        return side * side;
+    }
 
     boolean hasClassToken();
 
