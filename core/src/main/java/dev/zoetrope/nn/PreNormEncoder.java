@@ -83,11 +83,7 @@ public final class PreNormEncoder {
         try (Scope s = Scope.open()) {
             Tensor y = x;
             for (Block block : blocks.subList(0, depth)) {
-                Tensor next = block.forward(y, mask, causal);
-                if (y != x) {
-                    y.close(); // only one hidden state at a time, unless gradients need it
-                }
-                y = next;
+                y = s.replace(y, block.forward(y, mask, causal));
             }
             return s.keep(y);
         }

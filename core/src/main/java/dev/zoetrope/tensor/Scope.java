@@ -47,6 +47,17 @@ public final class Scope implements AutoCloseable {
         return t;
     }
 
+    /**
+     * The next state of a row of layers: frees the one before, if this scope owns it, so that the states of a deep model do
+     * not pile up. {@code x = s.replace(x, block.forward(x))}. Returns {@code next}.
+     */
+    public Tensor replace(Tensor before, Tensor next) {
+        if (before.owner == this && before != next) {
+            before.close();
+        }
+        return next;
+    }
+
     /** Moves a tensor to no scope at all, whichever owned it: from now on its holder closes it. Returns it. */
     public static Tensor detach(Tensor t) {
         Scope s = t.owner;

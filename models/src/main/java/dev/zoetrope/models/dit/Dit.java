@@ -160,7 +160,7 @@ public final class Dit implements AutoCloseable {
         try (Scope s = Scope.open()) {
             Tensor x = patches(latents);
             for (Block block : blocks) {
-                x = block.forward(x, timesteps, labels);
+                x = s.replace(x, block.forward(x, timesteps, labels));
             }
             return s.keep(predict(x, condition(timesteps, labels), latents));
         }

@@ -145,11 +145,11 @@ public final class FluxTransformer implements AutoCloseable {
             Rotary rotary = rotary(in);
             Tokens x = new Tokens(picture(in), context(in));
             for (Block block : blocks) {
-                x = block.forward(x, condition, rotary);
+                x = x.replacedBy(s, block.forward(x, condition, rotary));
             }
             Tensor all = Tensor.cat(1, x.text(), x.picture()); // [B, L + N, D]
             for (SingleBlock block : singleBlocks) {
-                all = block.forward(all, condition, rotary);
+                all = s.replace(all, block.forward(all, condition, rotary));
             }
             Tensor y = all.narrow(1, x.text().size(1), x.picture().size(1));
             List<Tensor> m = finalModulation.forward(condition); // scale, shift

@@ -21,6 +21,11 @@ final class JointAttention {
         Tokens keptIn(Scope s) {
             return new Tokens(s.keep(picture), s.keep(text));
         }
+
+        /** The next block's tokens; these are freed if the scope owns them. */
+        Tokens replacedBy(Scope s, Tokens next) {
+            return new Tokens(s.replace(picture, next.picture), s.replace(text, next.text));
+        }
     }
 
     private final Stream picture;

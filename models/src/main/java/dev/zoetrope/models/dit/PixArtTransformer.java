@@ -160,7 +160,7 @@ public final class PixArtTransformer implements AutoCloseable {
             Tensor mask = mask(in);
             Tensor x = patches(in.latents);
             for (Block block : blocks) {
-                x = block.forward(x, shared, text, mask);
+                x = s.replace(x, block.forward(x, shared, text, mask));
             }
             List<Tensor> m = scaleShift.unsqueeze(0).add(time.unsqueeze(1)).chunk(2, 1); // shift, scale
             Tensor y = output.forward(Modulation.apply(norm.forward(x), m.get(0), m.get(1)));

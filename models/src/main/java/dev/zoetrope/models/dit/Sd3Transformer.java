@@ -142,7 +142,7 @@ public final class Sd3Transformer implements AutoCloseable {
             Tensor condition = condition(timesteps, pooled);
             Tokens x = new Tokens(patches(latents), context(text));
             for (Block block : blocks) {
-                x = block.forward(x, condition);
+                x = x.replacedBy(s, block.forward(x, condition));
             }
             List<Tensor> m = finalModulation.forward(condition); // scale, shift
             Tensor y = Modulation.apply(norm.forward(x.picture()), m.get(1), m.get(0));

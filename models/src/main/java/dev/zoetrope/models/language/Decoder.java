@@ -92,10 +92,8 @@ public abstract class Decoder implements LanguageModel {
             Pass pass = Pass.of(tokens, seen, rotary, cache, embedded.device());
             Tensor x = kept(s, enter(embedded, place), states);
             for (int i = 0; i < parts.blocks.size(); i++) {
-                try (Scope block = Scope.open()) {
-                    x = block.keep(parts.blocks.get(i).forward(x, pass.at(i)));
-                }
-                x = kept(s, x, states);
+                Tensor next = parts.blocks.get(i).forward(x, pass.at(i));
+                x = states == null ? s.replace(x, next) : kept(s, next, states);
             }
             Tensor out = parts.norm.forward(x);
             if (states != null) {

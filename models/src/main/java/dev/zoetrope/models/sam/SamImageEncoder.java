@@ -134,7 +134,7 @@ public final class SamImageEncoder implements Module {
         try (Scope s = Scope.open()) {
             Tensor x = patches(pixels); // [B, H, W, D]
             for (Block block : blocks) {
-                x = block.forward(x);
+                x = s.replace(x, block.forward(x));
             }
             return s.keep(neck(x));
         }

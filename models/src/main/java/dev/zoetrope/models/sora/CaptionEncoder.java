@@ -94,7 +94,7 @@ public final class CaptionEncoder {
             Tensor mask = present.unsqueeze(1).unsqueeze(1); // [B, 1, 1, L]
             Tensor x = embedTokens.forward(ids).add(positions.narrow(0, 0, ids.size(1))); // [B, L, D]
             for (Layer layer : layers) {
-                x = layer.forward(x, mask);
+                x = s.replace(x, layer.forward(x, mask));
             }
             x = norm.forward(x);
             Tensor scores = queries.matmul(poolKey.forward(x).transpose(1, 2)) // [B, Q, L]

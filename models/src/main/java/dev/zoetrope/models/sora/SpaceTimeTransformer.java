@@ -123,7 +123,7 @@ public final class SpaceTimeTransformer {
             Tensor mask = caption.present().all() ? null : CaptionEncoder.mask(caption.present(), patches.size(1));
             Rotary rotary = rotary(words, groups, rows, columns);
             for (Block block : blocks) {
-                x = block.forward(x, condition, rotary, mask);
+                x = s.replace(x, block.forward(x, condition, rotary, mask));
             }
             x = x.narrow(1, words, patches.size(1)); // [B, N, D]
             List<Tensor> m = finalModulation.forward(condition).unsqueeze(1).chunk(2, -1);

@@ -66,9 +66,7 @@ final class SpatialTransformer implements Mixer {
             Tensor h = norm.forward(x);
             Tensor y = linear ? projIn.forward(tokens(h)) : tokens(projIn.forward(h)); // [B, N, C]
             for (Block block : blocks) {
-                Tensor next = block.forward(y, c);
-                y.close();
-                y = next;
+                y = s.replace(y, block.forward(y, c));
             }
             Tensor out = linear ? picture(projOut.forward(y), x) : projOut.forward(picture(y, x));
             Tensor sum = s.keep(out.add(x));
