@@ -207,6 +207,21 @@ public final class Json {
         return has(key) ? elements(key).stream().map(v -> text(key, v)).toList() : absent;
     }
 
+    /** An array of truth values. */
+    public List<Boolean> booleans(String key, List<Boolean> absent) {
+        if (!has(key)) {
+            return absent;
+        }
+        List<Boolean> r = new ArrayList<>();
+        for (JsonNode v : elements(key)) {
+            if (!v.isBoolean()) {
+                throw error(key, v, "is neither true nor false");
+            }
+            r.add(v.booleanValue());
+        }
+        return r;
+    }
+
     /** A whole number, or the array of two that some releases write instead, as the value for both axes. */
     public int[] pair(String key, int absent) {
         if (!has(key)) {

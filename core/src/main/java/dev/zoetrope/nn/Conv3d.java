@@ -53,17 +53,36 @@ public final class Conv3d implements Module {
                 true);
     }
 
+    /** One piece of a longer video: the frames before it are those that the cache remembers. */
+    public Tensor forward(Tensor x, FrameCache cache) {
+        long before = weight.size(2) - 1;
+        if (past == Past.PADDED) {
+            throw new IllegalStateException("a convolution that sees later frames cannot go in pieces");
+        }
+        if (before == 0) {
+            return forward(x);
+        }
+        try (Scope s = Scope.open()) {
+            @Nullable Tensor last = cache.get(this);
+            Tensor longer = last == null ? longer(x) : Tensor.cat(2, last, x);
+            cache.put(this, longer.narrow(2, longer.size(2) - before, before));
+            return s.keep(Functional.conv3d(longer, weight, bias, stride, padding, new long[] {1, 1, 1}, 1));
+        }
+    }
+
     @Override
     public Tensor forward(Tensor x) {
         try (Scope s = Scope.open()) {
-            long before = weight.size(2) - 1;
-            Tensor longer =
-                    switch (past) {
-                        case PADDED -> x;
-                        case ZEROS -> Functional.pad(x, 0., 0, 0, 0, 0, before, 0);
-                        case FIRST_FRAME -> Functional.pad(x, Functional.Padding.REPLICATE, 0, 0, 0, 0, before, 0);
-                    };
-            return s.keep(Functional.conv3d(longer, weight, bias, stride, padding, new long[] {1, 1, 1}, 1));
+            return s.keep(Functional.conv3d(longer(x), weight, bias, stride, padding, new long[] {1, 1, 1}, 1));
         }
+    }
+
+    private Tensor longer(Tensor x) {
+        long before = weight.size(2) - 1;
+        return switch (past) {
+            case PADDED -> x;
+            case ZEROS -> Functional.pad(x, 0., 0, 0, 0, 0, before, 0);
+            case FIRST_FRAME -> Functional.pad(x, Functional.Padding.REPLICATE, 0, 0, 0, 0, before, 0);
+        };
     }
 }

@@ -26,6 +26,11 @@ import dev.zoetrope.models.unet.PixelUnet;
 import dev.zoetrope.models.vae.AutoencoderKl;
 import dev.zoetrope.models.vae.VqModel;
 import dev.zoetrope.models.vit.Vit;
+import dev.zoetrope.models.cogvideox.CogVideoXAutoencoder;
+import dev.zoetrope.models.cogvideox.CogVideoXTransformer;
+import dev.zoetrope.models.latte.LatteTransformer;
+import dev.zoetrope.models.wan.WanAutoencoder;
+import dev.zoetrope.models.wan.WanTransformer;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Path;
@@ -69,6 +74,13 @@ final class Manifest {
         r.put("SiglipVisionModel", (c, w) -> new SiglipVision(SiglipVision.Config.of(c), w));
         r.put("ViTForImageClassification", (c, w) -> new Vit(Vit.Config.of(c), w));
         r.put("ViTModel", (c, w) -> new Vit(Vit.Config.of(c), w));
+        r.put("AutoencoderKLCogVideoX", (c, w) -> new CogVideoXAutoencoder(CogVideoXAutoencoder.Config.of(c), w));
+        r.put(
+                "CogVideoXTransformer3DModel",
+                (c, w) -> new CogVideoXTransformer(CogVideoXTransformer.Config.of(c), w));
+        r.put("AutoencoderKLWan", (c, w) -> new WanAutoencoder(WanAutoencoder.Config.of(c), w));
+        r.put("LatteTransformer3DModel", (c, w) -> new LatteTransformer(LatteTransformer.Config.of(c), w));
+        r.put("WanTransformer3DModel", (c, w) -> new WanTransformer(WanTransformer.Config.of(c), w));
         r.put("DiTTransformer2DModel", (c, w) -> new Dit(Dit.Config.of(c), w));
         r.put("SamModel", (c, w) -> new Sam(SamConfig.of(c), w));
         r.put("sam_original", (c, w) -> {

@@ -40,6 +40,7 @@ public final class Parity {
         SchedulerEntries.register(r);
         SeeingEntries.register(r);
         TrainingEntries.register(r);
+        VideoEntries.register(r);
         return r;
     }
 
