@@ -1,7 +1,10 @@
 package dev.zoetrope.bench;
 
 import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.models.cogvideox.CogVideoXTransformer;
 import dev.zoetrope.models.dit.Dit;
+import dev.zoetrope.models.latte.LatteTransformer;
+import dev.zoetrope.models.wan.WanTransformer;
 import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Functional;
@@ -84,6 +87,49 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                         Tensor t = Tensor.of(new long[] {500, 500}, 2);
                         Tensor y = Tensor.of(new long[] {207, 1000}, 2);
                         return holding(w, () -> model.forward(x, t, y));
+                    }),
+            new Measurement(
+                    "cogvideox-2b-step",
+                    "CogVideoX-2b transformer (1.69B), one step without guidance: 9 frames 256x256 = latents 1x3x16x32x32, "
+                            + "226 text tokens (994 tokens in all)",
+                    false,
+                    dtype -> {
+                        Weights w = weights(dtype);
+                        CogVideoXTransformer model =
+                                new CogVideoXTransformer(CogVideoXTransformer.Config.published2b(), w);
+                        fill(w);
+                        Tensor x = normal(dtype, 1, 3, 16, 32, 32);
+                        Tensor words = normal(dtype, 1, 226, 4096);
+                        Tensor t = Tensor.of(new long[] {500}, 1);
+                        return holding(w, () -> model.forward(x, t, words, null));
+                    }),
+            new Measurement(
+                    "latte-xl2-step",
+                    "Latte-1 transformer (1.06B), one step without guidance: 16 frames 256x256 = latents 1x4x16x32x32, "
+                            + "120 text tokens",
+                    false,
+                    dtype -> {
+                        Weights w = weights(dtype);
+                        LatteTransformer model = new LatteTransformer(LatteTransformer.Config.published(32), w);
+                        fill(w);
+                        Tensor x = normal(dtype, 1, 4, 16, 32, 32);
+                        Tensor words = normal(dtype, 1, 120, 4096);
+                        Tensor t = Tensor.of(new long[] {500}, 1);
+                        return holding(w, () -> model.forward(x, t, words, true));
+                    }),
+            new Measurement(
+                    "wan-1.3b-step",
+                    "Wan 2.1 T2V-1.3B transformer (1.42B), one step without guidance: 9 frames 256x256 = latents "
+                            + "1x16x3x32x32, 512 text tokens",
+                    false,
+                    dtype -> {
+                        Weights w = weights(dtype);
+                        WanTransformer model = new WanTransformer(WanTransformer.Config.published13b(), w);
+                        fill(w);
+                        Tensor x = normal(dtype, 1, 16, 3, 32, 32);
+                        Tensor words = normal(dtype, 1, 512, 4096);
+                        Tensor t = Tensor.of(new long[] {500}, 1);
+                        return holding(w, () -> model.forward(x, t, words, null));
                     }),
             new Measurement(
                     "dit-b2-train",

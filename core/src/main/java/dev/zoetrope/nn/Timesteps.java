@@ -18,9 +18,6 @@ public record Timesteps(int width, boolean cosinesFirst, double shift) implement
         Tensor angles = t.to(DType.FLOAT32).unsqueeze(1).mul(frequencies); // [B, W / 2]
         Tensor waves =
                 cosinesFirst ? Tensor.cat(-1, angles.cos(), angles.sin()) : Tensor.cat(-1, angles.sin(), angles.cos());
-        Tensor waves = cosinesFirst
-                ? Tensor.cat(-1, angles.cos(), angles.sin())
-                : Tensor.cat(-1, angles.sin(), angles.cos());
         return width % 2 == 0 ? waves : Functional.pad(waves, 0., 0, 1);
     }
 

@@ -5,6 +5,7 @@ import dev.zoetrope.media.Images;
 import dev.zoetrope.models.cogvideox.CogVideoX;
 import dev.zoetrope.models.cogvideox.CogVideoXAutoencoder;
 import dev.zoetrope.models.cogvideox.CogVideoXTransformer;
+import dev.zoetrope.models.latte.Latte;
 import dev.zoetrope.models.latte.LatteTransformer;
 import dev.zoetrope.models.video.VideoPipeline;
 import dev.zoetrope.models.video.VideoRequest;
@@ -37,6 +38,7 @@ final class VideoEntries {
         entries.put("cogvideox.i2v", (c, answers) -> pipeline(c, answers, CogVideoX::load));
         entries.put("cogvideox.v2v", (c, answers) -> pipeline(c, answers, CogVideoX::load));
         entries.put("latte.forward", VideoEntries::latte);
+        entries.put("latte.t2v", VideoEntries::latteVideo);
         entries.put("wan.forward", VideoEntries::wan);
         entries.put("wan_vae.encode_decode", VideoEntries::wanAutoencoder);
         entries.put("wan.t2v", (c, answers) -> pipeline(c, answers, Wan::load));
@@ -107,6 +109,12 @@ final class VideoEntries {
             answers.put("sample", model.forward(latents, timesteps, words, true));
             answers.put("sample_spatial_only", model.forward(latents, timesteps, words, false));
         }
+    }
+
+    private static void latteVideo(Case c, Answers answers) {
+        c.params().expect("clean_caption", false);
+        boolean cutsText = c.params().get("mask_feature", true);
+        pipeline(c, answers, folder -> Latte.load(folder, cutsText));
     }
 
     private static void wan(Case c, Answers answers) {
