@@ -7,6 +7,8 @@ import dev.zoetrope.models.bert.Bert;
 import dev.zoetrope.models.clip.Clip;
 import dev.zoetrope.models.clip.ClipText;
 import dev.zoetrope.models.clip.ClipVision;
+import dev.zoetrope.models.cogvideox.CogVideoXAutoencoder;
+import dev.zoetrope.models.cogvideox.CogVideoXTransformer;
 import dev.zoetrope.models.dit.Dit;
 import dev.zoetrope.models.dit.DitOriginal;
 import dev.zoetrope.models.dit.FluxTransformer;
@@ -14,6 +16,7 @@ import dev.zoetrope.models.dit.PixArtTransformer;
 import dev.zoetrope.models.dit.Sd3Transformer;
 import dev.zoetrope.models.language.LanguageModel;
 import dev.zoetrope.models.llava.Llava;
+import dev.zoetrope.models.latte.LatteTransformer;
 import dev.zoetrope.models.sam.Sam;
 import dev.zoetrope.models.sam.SamConfig;
 import dev.zoetrope.models.siglip.Siglip;
@@ -26,9 +29,6 @@ import dev.zoetrope.models.unet.PixelUnet;
 import dev.zoetrope.models.vae.AutoencoderKl;
 import dev.zoetrope.models.vae.VqModel;
 import dev.zoetrope.models.vit.Vit;
-import dev.zoetrope.models.cogvideox.CogVideoXAutoencoder;
-import dev.zoetrope.models.cogvideox.CogVideoXTransformer;
-import dev.zoetrope.models.latte.LatteTransformer;
 import dev.zoetrope.models.wan.WanAutoencoder;
 import dev.zoetrope.models.wan.WanTransformer;
 import dev.zoetrope.tensor.Scope;
@@ -75,9 +75,7 @@ final class Manifest {
         r.put("ViTForImageClassification", (c, w) -> new Vit(Vit.Config.of(c), w));
         r.put("ViTModel", (c, w) -> new Vit(Vit.Config.of(c), w));
         r.put("AutoencoderKLCogVideoX", (c, w) -> new CogVideoXAutoencoder(CogVideoXAutoencoder.Config.of(c), w));
-        r.put(
-                "CogVideoXTransformer3DModel",
-                (c, w) -> new CogVideoXTransformer(CogVideoXTransformer.Config.of(c), w));
+        r.put("CogVideoXTransformer3DModel", (c, w) -> new CogVideoXTransformer(CogVideoXTransformer.Config.of(c), w));
         r.put("AutoencoderKLWan", (c, w) -> new WanAutoencoder(WanAutoencoder.Config.of(c), w));
         r.put("LatteTransformer3DModel", (c, w) -> new LatteTransformer(LatteTransformer.Config.of(c), w));
         r.put("WanTransformer3DModel", (c, w) -> new WanTransformer(WanTransformer.Config.of(c), w));

@@ -117,7 +117,8 @@ public final class CogVideoX implements VideoPipeline {
         }
         if (r.video() != null && added(r) != 0) {
             throw new UserError("a video of " + r.frames() + " frames does not fill the patches of this model; "
-                    + "the number of latent frames, (frames - 1) / " + autoencoder.config().temporalRatio()
+                    + "the number of latent frames, (frames - 1) / "
+                    + autoencoder.config().temporalRatio()
                     + " + 1, must be a multiple of " + transformer.config().framesOfPatch());
         }
         if (r.skipped() >= r.steps()) {

@@ -525,7 +525,8 @@ public final class CogVideoXAutoencoder implements AutoCloseable {
             Tensor first = x.narrow(2, 0, 1);
             return t == 1
                     ? first
-                    : Tensor.cat(2, first, x.narrow(2, 1, t - 1).unflatten(2, -1, 2).mean(3));
+                    : Tensor.cat(
+                            2, first, x.narrow(2, 1, t - 1).unflatten(2, -1, 2).mean(3));
         }
     }
 
@@ -558,8 +559,7 @@ public final class CogVideoXAutoencoder implements AutoCloseable {
     }
 
     private static Tensor eachFrame(Tensor x, Module picture) { // [B, C, T, H, W]
-        return picture
-                .forward(x.transpose(1, 2).flatten(0, 1))
+        return picture.forward(x.transpose(1, 2).flatten(0, 1))
                 .unflatten(0, x.size(0), -1)
                 .transpose(1, 2);
     }

@@ -21,7 +21,6 @@ import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -134,8 +133,32 @@ public final class CogVideoXTransformer implements AutoCloseable {
         /** CogVideoX-2b, 1.7 billion parameters. */
         public static Config published2b() {
             return new Config(
-                    30, 64, 16, 16, true, 0, 512, 0, 4096, 30, true, 90, 60, 49, 2, 0, 4, 226, Act.GELU_TANH, Act.SILU,
-                    true, 1e-5, 1.875, 1, Positions.WAVES, true);
+                    30,
+                    64,
+                    16,
+                    16,
+                    true,
+                    0,
+                    512,
+                    0,
+                    4096,
+                    30,
+                    true,
+                    90,
+                    60,
+                    49,
+                    2,
+                    0,
+                    4,
+                    226,
+                    Act.GELU_TANH,
+                    Act.SILU,
+                    true,
+                    1e-5,
+                    1.875,
+                    1,
+                    Positions.WAVES,
+                    true);
         }
 
         public int hidden() {
@@ -294,7 +317,10 @@ public final class CogVideoXTransformer implements AutoCloseable {
             }
             Tensor tokens = Tensor.cat(1, text.forward(words), video);
             @Nullable Tensor places = places(latents, words.size(1));
-            return s.keep(places == null ? tokens : tokens.add(places.to(tokens.dtype()).to(tokens.device())));
+            return s.keep(
+                    places == null
+                            ? tokens
+                            : tokens.add(places.to(tokens.dtype()).to(tokens.device())));
         }
     }
 
@@ -462,7 +488,8 @@ public final class CogVideoXTransformer implements AutoCloseable {
             Streams add(Streams x, Tensor update) {
                 Streams u = Streams.of(update, x.text().size(1));
                 return new Streams(
-                        x.text().add(u.text().mul(textGate)), x.video().add(u.video().mul(gate)));
+                        x.text().add(u.text().mul(textGate)),
+                        x.video().add(u.video().mul(gate)));
             }
         }
 

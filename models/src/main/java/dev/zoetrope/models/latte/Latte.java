@@ -33,11 +33,7 @@ public final class Latte implements VideoPipeline {
     private final boolean cutsText;
 
     private Latte(
-            Path folder,
-            LatteTransformer transformer,
-            AutoencoderKl autoencoder,
-            Json scheduler,
-            boolean cutsText) {
+            Path folder, LatteTransformer transformer, AutoencoderKl autoencoder, Json scheduler, boolean cutsText) {
         this.folder = folder;
         this.transformer = transformer;
         this.autoencoder = autoencoder;
@@ -56,11 +52,7 @@ public final class Latte implements VideoPipeline {
         AutoencoderKl autoencoder = AutoencoderKl.load(folder.resolve("vae"));
         try {
             return new Latte(
-                    folder,
-                    LatteTransformer.load(folder.resolve("transformer")),
-                    autoencoder,
-                    scheduler,
-                    cutsText);
+                    folder, LatteTransformer.load(folder.resolve("transformer")), autoencoder, scheduler, cutsText);
         } catch (RuntimeException e) {
             autoencoder.close();
             throw e;
@@ -110,9 +102,7 @@ public final class Latte implements VideoPipeline {
 
     private long[] shape(VideoRequest r) {
         int factor = autoencoder.config().factor();
-        return new long[] {
-            1, transformer.config().inChannels(), r.frames(), r.height() / factor, r.width() / factor
-        };
+        return new long[] {1, transformer.config().inChannels(), r.frames(), r.height() / factor, r.width() / factor};
     }
 
     /** Guidance's negative prompt first, {@code [1 or 2, L, D]}; both are cut to the tokens of the prompt. */

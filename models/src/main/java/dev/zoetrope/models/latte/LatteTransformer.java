@@ -217,8 +217,8 @@ public final class LatteTransformer implements AutoCloseable {
             return x;
         }
         if (frames != config.frames) {
-            throw new UserError("this model makes videos of " + config.frames + " frames, or pictures, not " + frames
-                    + " frames");
+            throw new UserError(
+                    "this model makes videos of " + config.frames + " frames, or pictures, not " + frames + " frames");
         }
         try (Scope s = Scope.open()) {
             Tensor places = sines(Tensor.arange(frames).to(DType.FLOAT64), config.hidden());
@@ -253,9 +253,8 @@ public final class LatteTransformer implements AutoCloseable {
     private Tensor predict(Tensor x, Tensor time, Tensor latents) {
         int p = config.patch;
         List<Tensor> m = scaleShift.add(time.unsqueeze(1)).chunk(2, 1); // 2 x [B, 1, D]
-        Tensor y = norm.forward(x)
-                .mul(m.get(1).unsqueeze(1).add(1))
-                .add(m.get(0).unsqueeze(1));
+        Tensor y =
+                norm.forward(x).mul(m.get(1).unsqueeze(1).add(1)).add(m.get(0).unsqueeze(1));
         return output.forward(y) // [B, F, N, p p O]
                 .unflatten(3, p, p, config.outChannels)
                 .unflatten(2, latents.size(3) / p, latents.size(4) / p) // [B, F, H/p, W/p, p, p, O]

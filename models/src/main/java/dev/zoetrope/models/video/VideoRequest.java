@@ -48,8 +48,18 @@ public record VideoRequest(
     /** From a prompt alone, with what the pipeline proposes for the rest. */
     public static VideoRequest of(String prompt, Defaults d) {
         return new VideoRequest(
-                prompt, "", d.frames(), d.height(), d.width(), d.steps(), d.guidanceScale(), false, d.textLength(),
-                null, null, 1);
+                prompt,
+                "",
+                d.frames(),
+                d.height(),
+                d.width(),
+                d.steps(),
+                d.guidanceScale(),
+                false,
+                d.textLength(),
+                null,
+                null,
+                1);
     }
 
     /** What a pipeline was trained for and how it is used by default. */
@@ -58,21 +68,51 @@ public record VideoRequest(
 
     public VideoRequest withNegative(String value) {
         return new VideoRequest(
-                prompt, value, frames, height, width, steps, guidanceScale, dynamicGuidance, textLength, image, video,
+                prompt,
+                value,
+                frames,
+                height,
+                width,
+                steps,
+                guidanceScale,
+                dynamicGuidance,
+                textLength,
+                image,
+                video,
                 strength);
     }
 
     /** Without the first frame and the video to start from, which have a size of their own. */
     public VideoRequest withSize(int newFrames, int newHeight, int newWidth) {
         return new VideoRequest(
-                prompt, negative, newFrames, newHeight, newWidth, steps, guidanceScale, dynamicGuidance, textLength,
-                null, null, 1);
+                prompt,
+                negative,
+                newFrames,
+                newHeight,
+                newWidth,
+                steps,
+                guidanceScale,
+                dynamicGuidance,
+                textLength,
+                null,
+                null,
+                1);
     }
 
     public VideoRequest withSteps(int value) {
         return new VideoRequest(
-                prompt, negative, frames, height, width, value, guidanceScale, dynamicGuidance, textLength, image,
-                video, strength);
+                prompt,
+                negative,
+                frames,
+                height,
+                width,
+                value,
+                guidanceScale,
+                dynamicGuidance,
+                textLength,
+                image,
+                video,
+                strength);
     }
 
     public VideoRequest withGuidance(double scale, boolean dynamic) {
@@ -82,20 +122,50 @@ public record VideoRequest(
 
     public VideoRequest withTextLength(int value) {
         return new VideoRequest(
-                prompt, negative, frames, height, width, steps, guidanceScale, dynamicGuidance, value, image, video,
+                prompt,
+                negative,
+                frames,
+                height,
+                width,
+                steps,
+                guidanceScale,
+                dynamicGuidance,
+                value,
+                image,
+                video,
                 strength);
     }
 
     public VideoRequest withImage(Image first) {
         return new VideoRequest(
-                prompt, negative, frames, height, width, steps, guidanceScale, dynamicGuidance, textLength, first,
-                video, strength);
+                prompt,
+                negative,
+                frames,
+                height,
+                width,
+                steps,
+                guidanceScale,
+                dynamicGuidance,
+                textLength,
+                first,
+                video,
+                strength);
     }
 
     public VideoRequest withVideo(Tensor start, double newStrength) {
         return new VideoRequest(
-                prompt, negative, frames, height, width, steps, guidanceScale, dynamicGuidance, textLength, image,
-                start, newStrength);
+                prompt,
+                negative,
+                frames,
+                height,
+                width,
+                steps,
+                guidanceScale,
+                dynamicGuidance,
+                textLength,
+                image,
+                start,
+                newStrength);
     }
 
     /** Calls at the start of the schedule that a video to start from saves. */

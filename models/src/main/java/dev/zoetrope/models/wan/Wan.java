@@ -163,8 +163,8 @@ public final class Wan implements VideoPipeline {
     private List<Tensor> texts(VideoRequest r) {
         try (T5Prompts prompts = T5Prompts.load(folder)) {
             List<String> texts = r.guided() ? List.of(r.prompt(), r.negative()) : List.of(r.prompt());
-            T5Prompts.Encoded e = prompts.encode(
-                    texts.stream().map(Wan::cleaned).toList(), r.textLength(), true);
+            T5Prompts.Encoded e =
+                    prompts.encode(texts.stream().map(Wan::cleaned).toList(), r.textLength(), true);
             return e.states()
                     .mul(e.mask().unsqueeze(-1).to(e.states().dtype()))
                     .split(0, texts.stream().mapToLong(t -> 1).toArray());

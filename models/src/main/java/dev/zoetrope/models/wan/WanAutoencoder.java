@@ -68,7 +68,10 @@ public final class WanAutoencoder implements AutoCloseable {
         public Config {
             Check.positive(width, "base_dim");
             Check.positive(latentChannels, "z_dim");
-            Check.equal(multipliers.size() - 1, halvesTime.size(), "levels after the first of dim_mult",
+            Check.equal(
+                    multipliers.size() - 1,
+                    halvesTime.size(),
+                    "levels after the first of dim_mult",
                     "those of temperal_downsample");
             Check.equal(mean.size(), latentChannels, "the length of latents_mean", "z_dim");
             Check.equal(deviation.size(), latentChannels, "the length of latents_std", "z_dim");
@@ -80,7 +83,9 @@ public final class WanAutoencoder implements AutoCloseable {
                     width,
                     j.get("decoder_base_dim", width),
                     j.get("z_dim", 16),
-                    Arrays.stream(j.get("dim_mult", new int[] {1, 2, 4, 4})).boxed().toList(),
+                    Arrays.stream(j.get("dim_mult", new int[] {1, 2, 4, 4}))
+                            .boxed()
+                            .toList(),
                     j.get("num_res_blocks", 2),
                     doubles(j.get("attn_scales", new double[0])),
                     j.booleans("temperal_downsample", List.of(false, true, true)),
@@ -534,8 +539,7 @@ public final class WanAutoencoder implements AutoCloseable {
                     if (cache.get(this) == null) { // of the first piece the convolution remembers nothing
                         cache.put(this, Tensor.zeros(1));
                     } else {
-                        y = timeConv
-                                .forward(x, cache)
+                        y = timeConv.forward(x, cache)
                                 .unflatten(1, 2, -1) // [B, 2, C, T, H, W]
                                 .permute(0, 2, 3, 1, 4, 5)
                                 .flatten(2, 3);
@@ -555,8 +559,7 @@ public final class WanAutoencoder implements AutoCloseable {
     }
 
     private static Tensor eachFrame(Tensor x, Module picture) { // [B, C, T, H, W]
-        return picture
-                .forward(x.transpose(1, 2).flatten(0, 1))
+        return picture.forward(x.transpose(1, 2).flatten(0, 1))
                 .unflatten(0, x.size(0), -1)
                 .transpose(1, 2);
     }

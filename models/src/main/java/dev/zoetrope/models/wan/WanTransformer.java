@@ -105,8 +105,7 @@ public final class WanTransformer implements AutoCloseable {
 
         /** Wan 2.1 text to video with 1.4 billion parameters. */
         public static Config published13b() {
-            return new Config(
-                    List.of(1, 2, 2), 12, 128, 16, 16, 4096, 256, 8960, 30, true, 1e-6, 0, false, 1024, 0);
+            return new Config(List.of(1, 2, 2), 12, 128, 16, 16, 4096, 256, 8960, 30, true, 1e-6, 0, false, 1024, 0);
         }
 
         public int hidden() {
@@ -277,8 +276,7 @@ public final class WanTransformer implements AutoCloseable {
         List<Tensor> m = scaleShift.unsqueeze(0).add(time.unsqueeze(2)).unbind(2); // 2 x [B, 1 or N, D]
         Tensor y = output.forward(norm.forward(x).mul(m.get(1).add(1)).add(m.get(0)));
         return y.unflatten(2, p.get(0), p.get(1), p.get(2), -1)
-                .unflatten(
-                        1, latents.size(2) / p.get(0), latents.size(3) / p.get(1), latents.size(4) / p.get(2))
+                .unflatten(1, latents.size(2) / p.get(0), latents.size(3) / p.get(1), latents.size(4) / p.get(2))
                 .permute(0, 7, 1, 4, 2, 5, 3, 6) // [B, O, f, p, h, p, w, p]
                 .flatten(6, 7)
                 .flatten(4, 5)
