@@ -9,7 +9,8 @@ import java.util.regex.Pattern;
  * From the names that a model asks for to those of another release, a table of regular expressions that are applied one
  * after the other, each to the result of the one before. What the other release stores in another form is marked behind
  * its name: {@code qkv.weight#0/3} is the first of three equal parts along the first axis, {@code proj#T} is the
- * transposed matrix; {@code in_proj#1/3#T} takes the part, then transposes.
+ * transposed matrix; {@code in_proj#1/3#T} takes the part, then transposes. {@code q.weight#1x1} is a matrix that is
+ * stored as a convolution of one place.
  *
  * <pre>{@code
  * Renames.of(

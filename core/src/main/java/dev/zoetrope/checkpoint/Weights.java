@@ -322,8 +322,8 @@ public final class Weights implements AutoCloseable {
     // ---- names in the file ----
 
     /** A key of the file and how the tensor comes out of it, written as {@link Renames} describes. */
-    private record FileKey(String name, int part, int parts, boolean transposed) {
-        private static final Pattern FORM = Pattern.compile("(.*?)(?:#(\\d{1,3})/(\\d{1,3}))?(#T)?");
+    private record FileKey(String name, int part, int parts, boolean transposed, boolean asConvolution) {
+        private static final Pattern FORM = Pattern.compile("(.*?)(?:#(\\d{1,3})/(\\d{1,3}))?(#T)?(#1x1)?");
 
         static FileKey of(String text) {
             Matcher m = FORM.matcher(text);
@@ -335,7 +335,7 @@ public final class Weights implements AutoCloseable {
             if (part >= parts) {
                 throw new IllegalArgumentException(text + ": there is no part " + part + " of " + parts);
             }
-            return new FileKey(m.group(1), part, parts, m.group(4) != null);
+            return new FileKey(m.group(1), part, parts, m.group(4) != null, m.group(5) != null);
         }
 
         /** The shape that the file must have for a wanted shape to come out. */
@@ -348,11 +348,11 @@ public final class Weights implements AutoCloseable {
             if (parts > 1) {
                 r[0] *= parts;
             }
-            return r;
+            return asConvolution ? new long[] {r[0], r[1], 1, 1} : r;
         }
 
         Tensor cut(Tensor stored) {
-            Tensor t = stored;
+            Tensor t = asConvolution ? stored.flatten(1) : stored;
             if (parts > 1) {
                 long length = t.size(0) / parts;
                 t = t.narrow(0, part * length, length);

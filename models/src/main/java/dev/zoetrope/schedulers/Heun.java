@@ -16,6 +16,11 @@ public record Heun(SigmaLevels levels, Prediction prediction, Limit limit) imple
     }
 
     @Override
+    public int callsPerStep() {
+        return 2;
+    }
+
+    @Override
     public Run start(Plan plan) {
         plan.refuseSigmas("Heun");
         SigmaLevels.Levels l = levels.of(plan);

@@ -19,6 +19,11 @@ public interface Scheduler {
     /** A new run; any number of them may go on at once. */
     Run start(Plan plan);
 
+    /** Calls of the network that a step takes, apart from the last. */
+    default int callsPerStep() {
+        return 1;
+    }
+
     /** The scheduler that a scheduler_config.json names and describes. */
     static Scheduler of(Json j) {
         return switch (j.require("_class_name")) {

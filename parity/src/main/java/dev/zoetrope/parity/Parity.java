@@ -31,6 +31,7 @@ public final class Parity {
     private static Map<String, Entry> entries() {
         Map<String, Entry> r = new TreeMap<>();
         DiffusionTrainingEntries.register(r);
+        DiffusionEntries.register(r);
         DitEntries.register(r);
         ImageEntries.register(r);
         LanguageEntries.register(r);

@@ -129,6 +129,10 @@ public final class ClipText implements AutoCloseable {
         return config;
     }
 
+    public Weights weights() {
+        return weights;
+    }
+
     /** How many blocks there are. */
     public int depth() {
         return encoder.depth();

@@ -62,6 +62,11 @@ public final class AutoencoderKl implements AutoCloseable {
             return backbone.factor();
         }
 
+        /** Resolutions from pixels to latents, both included. */
+        public int levels() {
+            return backbone.channels().size();
+        }
+
         /** Tiles of the size trained on, of which a quarter overlaps. */
         public Tiling tiling() {
             return Tiling.of(sampleSize, factor());
