@@ -36,7 +36,9 @@ public final class Parity {
         ImageEntries.register(r);
         LanguageEntries.register(r);
         SamEntries.register(r);
+        MetricEntries.register(r);
         PictureEntries.register(r);
+        PictureTrainingEntries.register(r);
         LlavaEntries.register(r);
         SchedulerEntries.register(r);
         SeeingEntries.register(r);
