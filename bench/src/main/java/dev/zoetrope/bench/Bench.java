@@ -24,10 +24,11 @@ public final class Bench {
     /**
      * @param only names of measurements; empty for all
      * @param dtype of weights and inputs
+     * @param products type of the products, as Fast chose it
      * @param repeat timed runs
      * @param warmup runs before those
      */
-    public record Options(List<String> only, DType dtype, int repeat, int warmup) {
+    public record Options(List<String> only, DType dtype, String products, int repeat, int warmup) {
         public Options {
             if (repeat < 1) {
                 throw new UserError("repeat must be at least 1, not " + repeat);
@@ -88,10 +89,11 @@ public final class Bench {
         double median = sorted.length % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
         return String.format(
                 Locale.ROOT,
-                "{\"name\": \"%s\", \"device\": \"cpu\", \"dtype\": \"%s\", \"threads\": %d, \"seconds_median\": %.5f, "
+                "{\"name\": \"%s\", \"device\": \"cpu\", \"dtype\": \"%s\", \"products\": \"%s\", \"threads\": %d, \"seconds_median\": %.5f, "
                         + "\"seconds_min\": %.5f, \"peak_rss_mb\": %d, \"work\": \"%s\", \"repeat\": %d, \"compile\": false}",
                 m.name(),
                 o.dtype().name().toLowerCase(Locale.ROOT),
+                o.dtype() == DType.FLOAT32 ? o.products() : o.dtype().name().toLowerCase(Locale.ROOT),
                 Engine.threads(),
                 median,
                 sorted[0],

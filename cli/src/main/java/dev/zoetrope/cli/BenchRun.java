@@ -1,6 +1,7 @@
 package dev.zoetrope.cli;
 
 import dev.zoetrope.bench.Bench;
+import dev.zoetrope.checkpoint.Fast;
 import dev.zoetrope.tensor.DType;
 import java.util.List;
 import picocli.CommandLine.Command;
@@ -53,6 +54,8 @@ final class BenchRun implements Runnable {
             return;
         }
         engine.start(spec.commandLine().getErr());
-        Bench.run(new Bench.Options(only, DType.valueOf(dtype.name()), repeat, warmup), System.out);
+        try (Fast fast = engine.fast()) {
+            Bench.run(new Bench.Options(only, DType.valueOf(dtype.name()), fast.chosen(), repeat, warmup), System.out);
+        }
     }
 }

@@ -2,6 +2,7 @@ package dev.zoetrope.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.zoetrope.checkpoint.Fast;
 import dev.zoetrope.media.Clips;
 import dev.zoetrope.media.Filter;
 import dev.zoetrope.tasks.GeneratedVideo;
@@ -118,7 +119,7 @@ final class Generate implements Callable<Integer> {
         PrintWriter err = spec.commandLine().getErr();
         engine.start(err);
         try (Stop stop = new Stop("stopping ...", err);
-                TextToVideo task = model == null ? TextToVideo.builtIn() : TextToVideo.load(model)) {
+                TextToVideo task = load()) {
             for (Job job : jobs) {
                 GeneratedVideo video = generate(task, job, stop, err);
                 video.save(job.file, enlargement);
@@ -126,6 +127,12 @@ final class Generate implements Callable<Integer> {
             }
         }
         return 0;
+    }
+
+    private TextToVideo load() {
+        try (Fast fast = engine.fast()) {
+            return model == null ? TextToVideo.builtIn() : TextToVideo.load(model);
+        }
     }
 
     /** Every request and its file, checked. */

@@ -50,6 +50,7 @@ public final class Weights implements AutoCloseable {
     private record Root(
             Source source,
             @Nullable Checkpoint file,
+            @Nullable DType products,
             Map<String, Tensor> parameters,
             Map<String, Tensor> buffers,
             Map<String, String> tied,
@@ -81,7 +82,13 @@ public final class Weights implements AutoCloseable {
 
     private static Weights of(Source source, @Nullable Checkpoint file) {
         Root root = new Root(
-                source, file, new LinkedHashMap<>(), new LinkedHashMap<>(), new LinkedHashMap<>(), new ArrayList<>());
+                source,
+                file,
+                Fast.type(),
+                new LinkedHashMap<>(),
+                new LinkedHashMap<>(),
+                new LinkedHashMap<>(),
+                new ArrayList<>());
         return new Weights(root, "", UnaryOperator.identity(), (name, init) -> init, DType.FLOAT32, Device.CPU);
     }
 
@@ -174,6 +181,17 @@ public final class Weights implements AutoCloseable {
     /** A trainable tensor of exactly this shape; {@code init} draws it where there is no file. */
     public Tensor tensor(String name, Init init, long... shape) {
         return ask(root.parameters(), name, init, shape);
+    }
+
+    /**
+     * A trainable tensor that inputs are multiplied with, by a linear layer or a convolution: the one kind that {@link
+     * Fast} holds in half the width.
+     */
+    public Tensor product(String name, Init init, long... shape) {
+        DType narrow = root.products();
+        return narrow != null && floats == DType.FLOAT32
+                ? as(narrow).tensor(name, init, shape)
+                : tensor(name, init, shape);
     }
 
     /** A tensor that is stored with the model but not trained, such as the running mean of a batch norm. */

@@ -25,7 +25,7 @@ public final class Conv1d implements Module {
             long dilation,
             long groups,
             boolean hasBias) {
-        this.weight = w.tensor("weight", Init.fanIn(), out, in / groups, kernel);
+        this.weight = w.product("weight", Init.fanIn(), out, in / groups, kernel);
         this.bias = hasBias ? w.tensor("bias", Init.fanInBias(in / groups * kernel), out) : null;
         this.stride = stride;
         this.padding = padding;

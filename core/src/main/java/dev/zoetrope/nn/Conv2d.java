@@ -15,7 +15,7 @@ public final class Conv2d implements Module {
     private final long groups;
 
     public Conv2d(Weights w, long in, long out, long kernel, long stride, long padding, long groups, boolean hasBias) {
-        this.weight = w.tensor("weight", Init.fanIn(), out, in / groups, kernel, kernel);
+        this.weight = w.product("weight", Init.fanIn(), out, in / groups, kernel, kernel);
         this.bias = hasBias ? w.tensor("bias", Init.fanInBias(in / groups * kernel * kernel), out) : null;
         this.stride = stride;
         this.padding = padding;

@@ -32,7 +32,7 @@ public final class Conv3d implements Module {
             throw new IllegalArgumentException(
                     "a causal convolution pads time by its kernel; padding[0] is " + padding[0] + ", not 0");
         }
-        this.weight = w.tensor("weight", Init.fanIn(), out, in, kernel[0], kernel[1], kernel[2]);
+        this.weight = w.product("weight", Init.fanIn(), out, in, kernel[0], kernel[1], kernel[2]);
         this.bias = hasBias ? w.tensor("bias", Init.fanInBias(in * kernel[0] * kernel[1] * kernel[2]), out) : null;
         this.stride = stride.clone();
         this.padding = padding.clone();

@@ -14,7 +14,7 @@ public final class ConvTranspose2d implements Module {
     private final long padding;
 
     public ConvTranspose2d(Weights w, long in, long out, long kernel, long stride, long padding, boolean hasBias) {
-        this.weight = w.tensor("weight", Init.fanIn(), in, out, kernel, kernel);
+        this.weight = w.product("weight", Init.fanIn(), in, out, kernel, kernel);
         this.bias = hasBias ? w.tensor("bias", Init.fanInBias(out * kernel * kernel), out) : null;
         this.stride = stride;
         this.padding = padding;

@@ -20,7 +20,7 @@ public final class Linear implements Module {
     }
 
     public Linear(Weights w, long in, long out, boolean hasBias) {
-        weight = w.tensor("weight", Init.fanIn(), out, in);
+        weight = w.product("weight", Init.fanIn(), out, in);
         bias = hasBias ? w.tensor("bias", Init.fanInBias(in), out) : null;
         adapters = w.part(new LoraStack(weight));
     }

@@ -12,14 +12,35 @@ public final class Functional {
 
     // ---- products with weights ----
 
-    /** {@code x [..., in]}, {@code weight [out, in]}, {@code bias [out]} -> {@code [..., out]}. */
-    public static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias) {
-        if (prefersConvolution(x, weight)) {
-            return linearAsConvolution(x, weight, bias);
+    /** One operator of libtorch: what it makes of an input, a weight and a bias of one type. */
+    private interface Product {
+        org.bytedeco.pytorch.Tensor of(
+                org.bytedeco.pytorch.Tensor x, org.bytedeco.pytorch.Tensor weight, TensorOptional bias);
+    }
+
+    /**
+     * The product of an input with a weight. A weight of half the input's width, as {@code Fast} loads it, draws the input to
+     * its own type for the product alone: what goes on between products keeps its precision.
+     */
+    private static Tensor product(String operator, Tensor x, Tensor weight, @Nullable Tensor bias, Product operation) {
+        if (isHalf(weight) && (x.dtype() == DType.FLOAT32 || bias != null && bias.dtype() == DType.FLOAT32)) {
+            try (Scope s = Scope.open()) {
+                DType half = weight.dtype();
+                Tensor b = bias == null ? null : bias.to(half);
+                return s.keep(
+                        product(operator, x.to(half), weight, b, operation).to(x.dtype()));
+            }
         }
         try (TensorOptional b = Tensor.optional(bias)) {
-            return Tensor.make("linear", () -> torch.linear(x.engine(), weight.engine(), b), with(bias, x, weight));
+            return Tensor.make(operator, () -> operation.of(x.engine(), weight.engine(), b), with(bias, x, weight));
         }
+    }
+
+    /** {@code x [..., in]}, {@code weight [out, in]}, {@code bias [out]} -> {@code [..., out]}. */
+    public static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias) {
+        return prefersConvolution(x, weight)
+                ? linearAsConvolution(x, weight, bias)
+                : product("linear", x, weight, bias, torch::linear);
     }
 
     /**
@@ -67,19 +88,12 @@ public final class Functional {
     /** {@code x [B, C, L]}, {@code weight [O, C / groups, K]} -> {@code [B, O, L']}. */
     public static Tensor conv1d(
             Tensor x, Tensor weight, @Nullable Tensor bias, long stride, long padding, long dilation, long groups) {
-        try (TensorOptional b = Tensor.optional(bias)) {
-            return Tensor.make(
-                    "conv1d",
-                    () -> torch.conv1d(
-                            x.engine(),
-                            weight.engine(),
-                            b,
-                            new long[] {stride},
-                            new long[] {padding},
-                            new long[] {dilation},
-                            groups),
-                    with(bias, x, weight));
-        }
+        return product(
+                "conv1d",
+                x,
+                weight,
+                bias,
+                (i, w, b) -> torch.conv1d(i, w, b, one(stride), one(padding), one(dilation), groups));
     }
 
     /** {@code x [B, C, H, W]}, {@code weight [O, C / groups, KH, KW]} -> {@code [B, O, H', W']}. */
@@ -96,12 +110,8 @@ public final class Functional {
             long[] padding,
             long[] dilation,
             long groups) {
-        try (TensorOptional b = Tensor.optional(bias)) {
-            return Tensor.make(
-                    "conv2d",
-                    () -> torch.conv2d(x.engine(), weight.engine(), b, stride, padding, dilation, groups),
-                    with(bias, x, weight));
-        }
+        return product(
+                "conv2d", x, weight, bias, (i, w, b) -> torch.conv2d(i, w, b, stride, padding, dilation, groups));
     }
 
     /** {@code x [B, C, T, H, W]}, {@code weight [O, C / groups, KT, KH, KW]} -> {@code [B, O, T', H', W']}. */
@@ -113,12 +123,8 @@ public final class Functional {
             long[] padding,
             long[] dilation,
             long groups) {
-        try (TensorOptional b = Tensor.optional(bias)) {
-            return Tensor.make(
-                    "conv3d",
-                    () -> torch.conv3d(x.engine(), weight.engine(), b, stride, padding, dilation, groups),
-                    with(bias, x, weight));
-        }
+        return product(
+                "conv3d", x, weight, bias, (i, w, b) -> torch.conv3d(i, w, b, stride, padding, dilation, groups));
     }
 
     /** {@code x [B, C, L]}, {@code weight [C, O / groups, K]} -> {@code [B, O, L']}. */
@@ -131,20 +137,13 @@ public final class Functional {
             long outputPadding,
             long groups,
             long dilation) {
-        try (TensorOptional b = Tensor.optional(bias)) {
-            return Tensor.make(
-                    "conv_transpose1d",
-                    () -> torch.conv_transpose1d(
-                            x.engine(),
-                            weight.engine(),
-                            b,
-                            new long[] {stride},
-                            new long[] {padding},
-                            new long[] {outputPadding},
-                            groups,
-                            dilation),
-                    with(bias, x, weight));
-        }
+        return product(
+                "conv_transpose1d",
+                x,
+                weight,
+                bias,
+                (i, w, b) -> torch.conv_transpose1d(
+                        i, w, b, one(stride), one(padding), one(outputPadding), groups, one(dilation)));
     }
 
     /** {@code x [B, C, H, W]}, {@code weight [C, O / groups, KH, KW]} -> {@code [B, O, H', W']}. */
@@ -156,21 +155,13 @@ public final class Functional {
             long padding,
             long outputPadding,
             long groups) {
-        try (TensorOptional b = Tensor.optional(bias)) {
-            return Tensor.make(
-                    "conv_transpose2d",
-                    () -> torch.conv_transpose2d(
-                            x.engine(),
-                            weight.engine(),
-                            b,
-                            pair(stride),
-                            pair(padding),
-                            pair(outputPadding),
-                            groups,
-                            1,
-                            1),
-                    with(bias, x, weight));
-        }
+        return product(
+                "conv_transpose2d",
+                x,
+                weight,
+                bias,
+                (i, w, b) -> torch.conv_transpose2d(
+                        i, w, b, pair(stride), pair(padding), pair(outputPadding), groups, 1, 1));
     }
 
     // ---- norms ----
@@ -453,6 +444,10 @@ public final class Functional {
                 () -> torch.binary_cross_entropy_with_logits(logits.engine(), target.engine()),
                 logits,
                 target);
+    }
+
+    private static long[] one(long n) {
+        return new long[] {n};
     }
 
     private static long[] pair(long n) {
