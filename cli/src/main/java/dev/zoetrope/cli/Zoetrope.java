@@ -23,6 +23,10 @@ import picocli.CommandLine.Spec;
         footer = {"", "Exit codes: 0 done, 1 failed, 2 something to mend in the call or its files, 130 interrupted."},
         subcommands = {
             Generate.class,
+            ClassifyPictures.class,
+            ZeroShotPictures.class,
+            EmbedAll.class,
+            SearchPictures.class,
             Train.class,
             Evaluate.class,
             WorldPreview.class,

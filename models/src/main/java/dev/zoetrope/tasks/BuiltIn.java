@@ -16,13 +16,16 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The models that travel inside the jar. Weights are mapped from files, so a model is unpacked once, next to the other
- * caches of the user ({@code $XDG_CACHE_HOME/zoetrope}, by default {@code ~/.cache/zoetrope}; another folder by the
- * system property {@code zoetrope.cache}).
+ * The models that travel inside the jar. Weights are mapped from files, so a model is unpacked once, into the
+ * {@link UserCache}.
  */
 public final class BuiltIn {
     /** The text-to-video model of Carousel. */
     public static final String SORA = "carousel-sora";
+    /** The ViT that names Carousel's objects in pictures. */
+    public static final String VIT = "carousel-vit";
+    /** The CLIP that brings Carousel's pictures and their captions together. */
+    public static final String CLIP = "carousel-clip";
     /** The classifier that names Carousel's objects in generated clips. */
     public static final String JUDGE = "carousel-judge";
 
@@ -37,7 +40,7 @@ public final class BuiltIn {
     /** The folder of a built-in model, unpacked if it is not there yet. */
     public static Path folder(String model) {
         String index = new String(read(model, INDEX), StandardCharsets.UTF_8);
-        Path folder = cache().resolve(model + "-"
+        Path folder = UserCache.folder().resolve(model + "-"
                 + sha256(index.getBytes(StandardCharsets.UTF_8)).substring(0, 12));
         if (!Files.isDirectory(folder)) {
             try {
@@ -52,20 +55,10 @@ public final class BuiltIn {
         return folder;
     }
 
-    private static Path cache() {
-        String named = System.getProperty("zoetrope.cache");
-        if (named != null) {
-            return Path.of(named);
-        }
-        String xdg = System.getenv("XDG_CACHE_HOME");
-        Path caches = xdg == null || xdg.isEmpty() ? Path.of(System.getProperty("user.home"), ".cache") : Path.of(xdg);
-        return caches.resolve("zoetrope");
-    }
-
     /** Aside first, then moved as a whole: another process may do the same at the same time. */
     private static void unpack(String model, String index, Path folder) throws IOException {
-        Files.createDirectories(cache());
-        Path aside = Files.createTempDirectory(cache(), "." + model);
+        Files.createDirectories(UserCache.folder());
+        Path aside = Files.createTempDirectory(UserCache.folder(), "." + model);
         try {
             for (String line : index.lines().toList()) {
                 String[] entry = line.split("  ", 2); // as sha256sum writes it

@@ -32,6 +32,11 @@ public final class Classify implements AutoCloseable {
         this.processor = processor;
     }
 
+    /** The small ViT that comes with Zoetrope. It knows the objects of Carousel, the built-in world, and nothing else. */
+    public static Classify builtIn() {
+        return load(BuiltIn.folder(BuiltIn.VIT));
+    }
+
     /** A ViT with a classifier and its preprocessor_config.json, such as google/vit-base-patch16-224. */
     public static Classify load(Path folder) {
         ImageProcessor processor = ImageProcessor.open(folder);

@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * Pictures and texts as vectors of unit length in one space, whose products say how well they fit: CLIP or SigLIP with
@@ -81,6 +82,11 @@ public final class Embed implements AutoCloseable {
         }
     }
 
+    /** The small CLIP that comes with Zoetrope. It knows Carousel, the built-in world, and nothing else. */
+    public static Embed builtIn() {
+        return load(BuiltIn.folder(BuiltIn.CLIP));
+    }
+
     private static ImageProcessor processor(Path folder) {
         Path openClip = folder.resolve("open_clip_config.json");
         return Files.isRegularFile(openClip) && !Files.isRegularFile(folder.resolve("preprocessor_config.json"))
@@ -131,7 +137,7 @@ public final class Embed implements AutoCloseable {
         return texts.isEmpty() ? new float[0][] : rows(() -> textTensor(texts));
     }
 
-    private static float[][] rows(java.util.function.Supplier<Tensor> make) {
+    private static float[][] rows(Supplier<Tensor> make) {
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open()) {
             Tensor t = make.get();
@@ -145,7 +151,12 @@ public final class Embed implements AutoCloseable {
         }
     }
 
-    /** How many of the texts are longer than the model reads, so that their ends count for nothing. */
+    /** The most tokens of a text that the model reads, those that begin and end it included. */
+    public int maxTokens() {
+        return towers.positions();
+    }
+
+    /** How many of the texts are longer than {@link #maxTokens}, so that their ends count for nothing. */
     public long cut(List<String> texts) {
         return texts.stream()
                 .filter(t -> tokenizer.encode(t).length > towers.positions())

@@ -64,7 +64,8 @@ public final class ZeroShot implements AutoCloseable {
         }
     }
 
-    private static void check(List<String> labels, List<String> templates) {
+    /** Refuses labels and sentences that make no classes, before a model is loaded. */
+    public static void check(List<String> labels, List<String> templates) {
         if (labels.isEmpty() || labels.stream().anyMatch(String::isBlank)) {
             throw new UserError("the labels " + labels + (labels.isEmpty() ? " are empty" : " have an empty name")
                     + "; name the classes to choose from, such as cat,dog,truck");
