@@ -5,9 +5,11 @@ import dev.zoetrope.models.sora.Sora;
 import dev.zoetrope.tasks.BuiltIn;
 import dev.zoetrope.tensor.UserError;
 import dev.zoetrope.training.judge.ObjectJudge;
+import dev.zoetrope.training.seeing.SeeingEvaluation;
 import dev.zoetrope.training.sora.SoraEvaluation;
 import dev.zoetrope.world.Motion;
 import dev.zoetrope.world.WorldObjects;
+import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
@@ -29,7 +31,8 @@ import picocli.CommandLine.Spec;
         sortOptions = false,
         description = {
             "Measure a model on captions and clips that training never used, and print the table of its model card.",
-            "  zoetrope evaluate sora --clips 100"
+            "  zoetrope evaluate sora --clips 100",
+            "  zoetrope evaluate clip --pictures 1024 --model runs/clip/model"
         })
 final class Evaluate implements Callable<Integer> {
     @Spec
@@ -38,11 +41,17 @@ final class Evaluate implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
-    @Parameters(paramLabel = "SYSTEM", description = "sora.")
+    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip or siglip.")
     private String system;
 
     @Option(names = "--clips", paramLabel = "N", description = "Clips a row of the table (default: ${DEFAULT-VALUE}).")
     private int clips = 100;
+
+    @Option(
+            names = "--pictures",
+            paramLabel = "N",
+            description = "Pictures a row of the table, for vit, clip and siglip (default: ${DEFAULT-VALUE}).")
+    private int pictures = 1024;
 
     @Option(names = "--objects", paramLabel = "N", description = "First objects of the world (default: 30).")
     private int objects = 30;
@@ -67,12 +76,51 @@ final class Evaluate implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if (!system.equals("sora")) {
-            throw new UserError("evaluate " + system + ": there is no evaluation of this system yet; there is: sora");
+        if (clips < 1 || pictures < 1) {
+            throw new UserError((clips < 1 ? "--clips " + clips : "--pictures " + pictures) + ": at least 1 is needed");
         }
-        if (clips < 1) {
-            throw new UserError("--clips " + clips + ": at least 1 is needed");
+        String table =
+                switch (system) {
+                    case "sora" -> sora();
+                    case "vit", "clip", "siglip" -> seeing();
+                    default ->
+                        throw new UserError("evaluate " + system
+                                + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip");
+                };
+        spec.commandLine().getOut().print(table);
+        spec.commandLine().getOut().flush();
+        if (output != null) {
+            AtomicFile.write(output, out -> out.write(table.getBytes(StandardCharsets.UTF_8)));
         }
+        return 0;
+    }
+
+    private String seeing() {
+        if (model == null && system.equals("siglip")) {
+            throw new UserError("evaluate siglip: no SigLIP is built in; name one with --model DIR");
+        }
+        PrintWriter err = spec.commandLine().getErr();
+        boolean vit = system.equals("vit");
+        Path folder = model != null ? model : BuiltIn.folder(vit ? BuiltIn.VIT : BuiltIn.CLIP);
+        engine.start(err);
+        Bar[] bar = new Bar[1];
+        try (Stop stop = new Stop("stopping ...", err)) {
+            SeeingEvaluation evaluation = new SeeingEvaluation(pictures, (done, of) -> {
+                if (bar[0] == null) {
+                    bar[0] = new Bar("batches", 0, of, err);
+                }
+                bar[0].step(done);
+                return !stop.requested();
+            });
+            return vit ? evaluation.vit(folder) : evaluation.pairs(folder);
+        } finally {
+            if (bar[0] != null) {
+                bar[0].close();
+            }
+        }
+    }
+
+    private String sora() {
         engine.start(spec.commandLine().getErr());
         try (Stop stop = new Stop("stopping ...", spec.commandLine().getErr());
                 Sora sora = model == null ? Sora.load(BuiltIn.folder(BuiltIn.SORA)) : Sora.load(model);
@@ -87,14 +135,8 @@ final class Evaluate implements Callable<Integer> {
                 }
                 return true;
             });
-            String table = SoraEvaluation.table(results) + byMotion(results);
-            spec.commandLine().getOut().print(table);
-            spec.commandLine().getOut().flush();
-            if (output != null) {
-                AtomicFile.write(output, out -> out.write(table.getBytes(StandardCharsets.UTF_8)));
-            }
+            return SoraEvaluation.table(results) + byMotion(results);
         }
-        return 0;
     }
 
     private static String byMotion(List<SoraEvaluation.Result> results) {

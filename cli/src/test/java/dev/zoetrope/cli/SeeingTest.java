@@ -88,7 +88,7 @@ class SeeingTest {
 
     @Test
     void whatMakesNoClassesIsRefused() {
-        assertThat(execute("zero-shot", red.toString(), "--labels", "cat,", "--model", CLIP).err)
+        assertThat(execute("zero-shot", red.toString(), "--labels", "cat,,dog", "--model", CLIP).err)
                 .contains("empty name");
         assertThat(execute("zero-shot", red.toString(), "--labels", "cat", "--template", "a photo", "--model", CLIP).err)
                 .contains("has no {}");

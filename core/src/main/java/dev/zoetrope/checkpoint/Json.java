@@ -87,6 +87,15 @@ public final class Json {
         return new Json("default configuration", "", JsonNodeFactory.instance.objectNode());
     }
 
+    /**
+     * A configuration that a program makes.
+     *
+     * @param name what messages call it
+     */
+    public static Json of(String name, Map<String, ?> values) {
+        return new Json(name, "", MAPPER.valueToTree(values));
+    }
+
     private static Json object(String name, Reader in) throws IOException {
         JsonNode node;
         try {

@@ -42,6 +42,7 @@ public final class Parity {
         LlavaEntries.register(r);
         SchedulerEntries.register(r);
         SeeingEntries.register(r);
+        SeeingTrainingEntries.register(r);
         TrainingEntries.register(r);
         VideoEntries.register(r);
         return r;

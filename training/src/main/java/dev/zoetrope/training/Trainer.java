@@ -122,6 +122,7 @@ public final class Trainer {
     private final RunFolder folder;
     private final TrainingListener listener;
     private int broken;
+    private Runnable afterStep = () -> {};
 
     public Trainer(
             String stage,
@@ -141,6 +142,12 @@ public final class Trainer {
         optimizer = new Optimizer(
                 parameters, new Optimizer.AdamW(settings.rate(), .9, .98, 1e-8, settings.weightDecay()), groups);
         ema = settings.emaDecay() == 0 ? null : new Ema(parameters, Ema.Decay.warm(settings.emaDecay()));
+    }
+
+    /** What a recipe does to the weights after each step, such as keeping one within limits. Returns this. */
+    public Trainer afterEachStep(Runnable action) {
+        afterStep = action;
+        return this;
     }
 
     /**
@@ -225,6 +232,7 @@ public final class Trainer {
         double rate = settings.rateAt(step);
         metrics.add("rate", rate);
         optimizer.step(rate);
+        afterStep.run();
         if (ema != null) {
             ema.update();
         }

@@ -1,4 +1,4 @@
-/** How good pictures are: against other pictures, sets of pictures, and texts. */
+/** Measures of answers: pictures against pictures, sets and texts; classes; what pictures and texts find of each other. */
 @NullMarked
 package dev.zoetrope.training.evaluation;
 

@@ -1,0 +1,112 @@
+package dev.zoetrope.training.seeing;
+
+import dev.zoetrope.checkpoint.Check;
+import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.tasks.VideoTensors;
+import dev.zoetrope.tensor.Scope;
+import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.world.Level;
+import dev.zoetrope.world.Options;
+import dev.zoetrope.world.Scene;
+import dev.zoetrope.world.Split;
+import dev.zoetrope.world.Style;
+import dev.zoetrope.world.World;
+import dev.zoetrope.world.WorldObject;
+import dev.zoetrope.world.WorldObjects;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.LongStream;
+
+/** Pictures of one object on a plain ground, with what they show. */
+final class WorldPictures {
+    private static final long SEED = 1;
+
+    private final List<WorldObject> objects;
+    private final Options options;
+    private final int side;
+
+    private WorldPictures(List<WorldObject> objects, Options options, int side) {
+        this.objects = objects;
+        this.options = options;
+        this.side = side;
+    }
+
+    /**
+     * @param world the recipe's {@code world}: objects by name, or the first so many of them; styles
+     * @param side of the pictures in pixels
+     */
+    static WorldPictures of(Json world, int side) {
+        List<String> names = world.get("objects", List.of());
+        List<WorldObject> objects = names.isEmpty()
+                ? WorldObjects.first(world.get("first", WorldObjects.all().size()))
+                : WorldObjects.named(names);
+        return of(objects, styles(world), side);
+    }
+
+    static WorldPictures of(List<WorldObject> objects, Style[] styles, int side) {
+        Options options = Options.training()
+                .levels(Level.L1)
+                .objects(objects)
+                .styles(styles)
+                .frames(1)
+                .canvases(new World.Canvas(side, side))
+                .poses(Options.Poses.ANY);
+        return new WorldPictures(objects, options, side);
+    }
+
+    private static Style[] styles(Json world) {
+        try {
+            return world.get("styles", List.of("shaded", "flat")).stream()
+                    .map(s -> Style.valueOf(s.toUpperCase(Locale.ROOT)))
+                    .toArray(Style[]::new);
+        } catch (IllegalArgumentException e) {
+            throw new UserError(world.name() + ": styles are shaded and flat: " + e.getMessage(), e);
+        }
+    }
+
+    List<WorldObject> objects() {
+        return objects;
+    }
+
+    World training() {
+        return new World(SEED, options);
+    }
+
+    /** Scenes that training never draws, with pairs of object and style that it shows, or with those that it does not. */
+    World test(Split.Side pairs) {
+        return new World(SEED, options.split(Split.TEST).pairs(pairs));
+    }
+
+    /** Scenes of a range of numbers. */
+    static List<Scene> scenes(World world, long first, int n) {
+        return LongStream.range(first, first + n)
+                .mapToObj(world::scene)
+                .toList();
+    }
+
+    /** {@code [B, 3, H, W]} in -1..1. */
+    Tensor pixels(List<Scene> scenes) {
+        int size = 3 * side * side;
+        byte[] all = new byte[scenes.size() * size];
+        byte[] one = new byte[size];
+        for (int i = 0; i < scenes.size(); i++) {
+            Check.equal(scenes.get(i).bytes(), size, "bytes of a scene", "bytes of a picture");
+            scenes.get(i).render(one);
+            System.arraycopy(one, 0, all, i * size, size);
+        }
+        try (Scope s = Scope.open()) {
+            return s.keep(VideoTensors.fromBytes(all, scenes.size(), 1, side, side).squeeze(2));
+        }
+    }
+
+    /** Which of the objects each scene shows, {@code [B]} INT64. */
+    Tensor labels(List<Scene> scenes) {
+        long[] r = scenes.stream().mapToLong(s -> objects.indexOf(object(s))).toArray();
+        return Tensor.of(r, r.length);
+    }
+
+    static WorldObject object(Scene scene) {
+        return scene.sprites().get(0).object();
+    }
+}
