@@ -1,9 +1,12 @@
 package dev.zoetrope.bench;
 
+import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.models.clip.Clip;
 import dev.zoetrope.models.cogvideox.CogVideoXTransformer;
 import dev.zoetrope.models.dit.Dit;
 import dev.zoetrope.models.latte.LatteTransformer;
+import dev.zoetrope.models.vit.Vit;
 import dev.zoetrope.models.wan.WanTransformer;
 import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.DType;
@@ -13,6 +16,7 @@ import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.training.Optimizer;
 import java.util.List;
+import java.util.Map;
 
 /**
  * @param work what one run does, so that another implementation can do the same
@@ -62,6 +66,18 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                 Tensor v = normal(dtype, 1, 12, 1024, 64);
                 return () -> Functional.attention(q, k, v, null, false, null);
             }),
+            new Measurement("vit-b16-b1", "ViT-B/16 (86.6M) logits of 1 image 224x224", false, dtype -> vit(dtype, 1)),
+            new Measurement("vit-b16-b8", "ViT-B/16 (86.6M) logits of 8 images 224x224", false, dtype -> vit(dtype, 8)),
+            new Measurement(
+                    "clip-b32",
+                    "CLIP ViT-B/32: 8 images 224x224 and 8 texts of 77 tokens, similarity matrix",
+                    false,
+                    Measurement::clip),
+            new Measurement(
+                    "vit-b16-train",
+                    "ViT-B/16 training step, batch 8 at 224x224: cross-entropy, backward, AdamW",
+                    true,
+                    Measurement::vitTraining),
             new Measurement(
                     "dit-xl2-block",
                     "one block of DiT-XL/2 (1152 wide, 16 heads): 2 pictures of 256 tokens, embedding of time and label included",
@@ -137,6 +153,54 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                             + "backward, AdamW",
                     true,
                     Measurement::training));
+
+    private static Vit vit(Weights w) {
+        return new Vit(Vit.Config.of(Json.of("vit-base-patch16-224", Map.of("num_labels", 1000))), w);
+    }
+
+    private static Work vit(DType dtype, int batch) {
+        Weights w = weights(dtype);
+        Vit model = vit(w);
+        Tensor x = normal(dtype, batch, 3, 224, 224);
+        return holding(w, () -> model.forward(x));
+    }
+
+    private static Work clip(DType dtype) {
+        Weights w = weights(dtype);
+        Clip model = new Clip(Clip.Config.of(Json.of("clip-vit-base-patch32", Map.of())), w);
+        Tensor x = normal(dtype, 8, 3, 224, 224);
+        long[] ids = new long[8 * 77];
+        for (int i = 0; i < ids.length; i++) {
+            ids[i] = i % 77 == 76 ? 49407 : i * 31L % 49000;
+        }
+        Tensor texts = Tensor.of(ids, 8, 77);
+        return holding(w, () -> model.logits(model.images(x), model.texts(texts, null)));
+    }
+
+    private static Work vitTraining(DType dtype) {
+        Weights w = weights(dtype);
+        Vit model = vit(w);
+        w.requireGrad(true);
+        Optimizer optimizer = new Optimizer(w.named(), Optimizer.AdamW.of(1e-4, 0.01));
+        Tensor x = normal(dtype, 8, 3, 224, 224);
+        Tensor y = Tensor.arange(0, 1000, 125);
+        return new Work() {
+            @Override
+            public Tensor run() {
+                optimizer.zeroGrad();
+                Tensor loss = Functional.crossEntropy(model.forward(x).to(DType.FLOAT32), y);
+                loss.backward();
+                optimizer.step();
+                return loss;
+            }
+
+            @Override
+            public void close() {
+                optimizer.close();
+                w.close();
+            }
+        };
+    }
 
     private static Work training(DType dtype) {
         Weights w = weights(dtype);

@@ -104,7 +104,10 @@ final class VectorOutput implements AutoCloseable {
         String text = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + rows + ", " + columns + "), }";
         String padded = text + " ".repeat(HEADER - 10 - text.length() - 1) + "\n";
         ByteBuffer b = ByteBuffer.allocate(HEADER).order(ByteOrder.LITTLE_ENDIAN);
-        b.put((byte) 0x93).put("NUMPY".getBytes(StandardCharsets.US_ASCII)).put((byte) 1).put((byte) 0);
+        b.put((byte) 0x93)
+                .put("NUMPY".getBytes(StandardCharsets.US_ASCII))
+                .put((byte) 1)
+                .put((byte) 0);
         b.putShort((short) (HEADER - 10)).put(padded.getBytes(StandardCharsets.US_ASCII));
         return b.array();
     }

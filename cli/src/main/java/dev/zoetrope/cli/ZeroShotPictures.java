@@ -73,8 +73,14 @@ final class ZeroShotPictures implements Callable<Integer> {
         Stream<Path> files = pictures.files();
         Path folder = model.folder(BuiltIn.CLIP, err);
         engine.start(err);
+        Embed embed = Embed.load(folder);
         try (Stop stop = new Stop("stopping ...", err);
-                ZeroShot task = ZeroShot.of(Embed.load(folder), names, sentences)) {
+                ZeroShot task = ZeroShot.of(embed, names, sentences)) {
+            long cut = embed.cut(task.sentences());
+            if (cut > 0) {
+                err.println("zoetrope: warning: labels and templates make " + cut + " sentences that are longer than the "
+                        + embed.maxTokens() + " tokens that the model reads; what comes after was left out");
+            }
             return pictures.each(
                     files,
                     out,

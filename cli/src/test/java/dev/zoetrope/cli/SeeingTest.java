@@ -90,7 +90,8 @@ class SeeingTest {
     void whatMakesNoClassesIsRefused() {
         assertThat(execute("zero-shot", red.toString(), "--labels", "cat,,dog", "--model", CLIP).err)
                 .contains("empty name");
-        assertThat(execute("zero-shot", red.toString(), "--labels", "cat", "--template", "a photo", "--model", CLIP).err)
+        assertThat(execute("zero-shot", red.toString(), "--labels", "cat", "--template", "a photo", "--model", CLIP)
+                        .err)
                 .contains("has no {}");
         assertThat(execute("classify", red + ".gone", "--model", VIT).err).contains("there is no such file");
     }
@@ -111,8 +112,15 @@ class SeeingTest {
     @Test
     void aSearchFindsThePictureItselfFirstAndReadsOnlyWhatIsNew() throws IOException {
         String[] search = {
-            "search", "--image", red.toString(), "--in", folder.resolve("in").toString(), "--index",
-            folder.resolve("index").toString(), "--model", CLIP
+            "search",
+            "--image",
+            red.toString(),
+            "--in",
+            folder.resolve("in").toString(),
+            "--index",
+            folder.resolve("index").toString(),
+            "--model",
+            CLIP
         };
         Outcome first = execute(search);
         assertThat(first.code).isZero();

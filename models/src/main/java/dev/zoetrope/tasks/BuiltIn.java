@@ -40,8 +40,9 @@ public final class BuiltIn {
     /** The folder of a built-in model, unpacked if it is not there yet. */
     public static Path folder(String model) {
         String index = new String(read(model, INDEX), StandardCharsets.UTF_8);
-        Path folder = UserCache.folder().resolve(model + "-"
-                + sha256(index.getBytes(StandardCharsets.UTF_8)).substring(0, 12));
+        Path folder = UserCache.folder()
+                .resolve(model + "-"
+                        + sha256(index.getBytes(StandardCharsets.UTF_8)).substring(0, 12));
         if (!Files.isDirectory(folder)) {
             try {
                 unpack(model, index, folder);

@@ -101,8 +101,8 @@ public final class ImageSearch implements AutoCloseable {
             search.check(index);
             return search;
         } catch (IOException e) {
-            throw new UserError(index + ": the index cannot be opened: " + e.getMessage()
-                    + "; remove it to have it made again", e);
+            throw new UserError(
+                    index + ": the index cannot be opened: " + e.getMessage() + "; remove it to have it made again", e);
         }
     }
 
@@ -253,9 +253,8 @@ public final class ImageSearch implements AutoCloseable {
             try (DirectoryReader reader = DirectoryReader.open(directory)) {
                 StoredFields stored = reader.storedFields();
                 int n = Math.min(k, Math.max(1, reader.numDocs()));
-                for (ScoreDoc hit : new IndexSearcher(reader)
-                        .search(new KnnFloatVectorQuery(VECTOR, vector, n), n)
-                        .scoreDocs) {
+                for (ScoreDoc hit :
+                        new IndexSearcher(reader).search(new KnnFloatVectorQuery(VECTOR, vector, n), n).scoreDocs) {
                     Path file = folder.resolve(stored.document(hit.doc).get(FILE));
                     r.add(new Hit(file, 2.0 * hit.score - 1)); // Lucene's score of a product p is (1 + p) / 2
                 }

@@ -37,11 +37,13 @@ public final class ZeroShot implements AutoCloseable {
 
     private final Embed model;
     private final List<String> labels;
+    private final List<String> templates;
     private final Tensor classes; // [label, width]
 
-    private ZeroShot(Embed model, List<String> labels, Tensor classes) {
+    private ZeroShot(Embed model, List<String> labels, List<String> templates, Tensor classes) {
         this.model = model;
         this.labels = labels;
+        this.templates = templates;
         this.classes = classes;
     }
 
@@ -56,8 +58,8 @@ public final class ZeroShot implements AutoCloseable {
         check(labels, templates);
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open()) {
-            List<String> sentences = templates.isEmpty() ? List.of(model.template()) : templates;
-            return new ZeroShot(model, List.copyOf(labels), Scope.detach(classes(model, labels, sentences)));
+            List<String> used = templates.isEmpty() ? List.of(model.template()) : List.copyOf(templates);
+            return new ZeroShot(model, List.copyOf(labels), used, Scope.detach(classes(model, labels, used)));
         } catch (RuntimeException e) {
             model.close();
             throw e;
@@ -83,13 +85,21 @@ public final class ZeroShot implements AutoCloseable {
         List<Tensor> rows = new ArrayList<>();
         for (String label : labels) {
             try (Scope s = Scope.open()) {
-                Tensor each = model.textTensor(
-                        templates.stream().map(t -> t.replace(PLACE, label)).toList());
+                Tensor each = model.textTensor(sentences(label, templates));
                 Tensor mean = each.mean(0);
                 rows.add(s.keep(mean.div(mean.norm(true, -1))));
             }
         }
         return Tensor.stack(0, rows);
+    }
+
+    private static List<String> sentences(String label, List<String> templates) {
+        return templates.stream().map(t -> t.replace(PLACE, label)).toList();
+    }
+
+    /** Every sentence of every label, as the model reads it. */
+    public List<String> sentences() {
+        return labels.stream().flatMap(l -> sentences(l, templates).stream()).toList();
     }
 
     public List<String> labels() {

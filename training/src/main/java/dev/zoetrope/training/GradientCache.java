@@ -28,14 +28,14 @@ public final class GradientCache {
     public static Tensor loss(
             List<Supplier<Tensor>> left, List<Supplier<Tensor>> right, BinaryOperator<Tensor> loss, double share) {
         try (Scope s = Scope.open()) {
-            Tensor a = vectors(left);
-            Tensor b = vectors(right);
-            Tensor value = loss.apply(a, b);
+            Side a = Side.of(left);
+            Side b = Side.of(right);
+            Tensor value = loss.apply(a.vectors, b.vectors);
             value.mul(share).backward();
             List<Supplier<Tensor>> parts = new ArrayList<>(left);
             parts.addAll(right);
-            List<Tensor> gradients = new ArrayList<>(gradients(a, left.size()));
-            gradients.addAll(gradients(b, right.size()));
+            List<Tensor> gradients = new ArrayList<>(a.gradients());
+            gradients.addAll(b.gradients());
             int last = parts.size() - 1;
             for (int i = 0; i < last; i++) {
                 try (Scope part = Scope.open()) {
@@ -47,23 +47,24 @@ public final class GradientCache {
         }
     }
 
-    private static Tensor vectors(List<Supplier<Tensor>> parts) {
-        try (Autograd.Mode off = Autograd.off();
-                Scope s = Scope.open()) {
-            List<Tensor> rows = new ArrayList<>();
-            for (Supplier<Tensor> part : parts) {
-                rows.add(part.get());
+    /** All vectors of one side, which nothing but the loss knows of, and how many each part made. */
+    @SuppressWarnings("ArrayRecordComponent")
+    private record Side(Tensor vectors, long[] sizes) {
+        static Side of(List<Supplier<Tensor>> parts) {
+            try (Autograd.Mode off = Autograd.off();
+                    Scope s = Scope.open()) {
+                List<Tensor> rows = parts.stream().map(Supplier::get).toList();
+                long[] sizes = rows.stream().mapToLong(r -> r.size(0)).toArray();
+                return new Side(s.keep(Tensor.cat(0, rows)).requireGrad(true), sizes);
             }
-            return s.keep(Tensor.cat(0, rows)).requireGrad(true);
         }
-    }
 
-    /** All parts have one size, except that the last may be smaller. */
-    private static List<Tensor> gradients(Tensor vectors, int parts) {
-        Tensor g = vectors.grad();
-        if (g == null) {
-            throw new IllegalArgumentException("the loss does not depend on the vectors");
+        List<Tensor> gradients() {
+            Tensor g = vectors.grad();
+            if (g == null) {
+                throw new IllegalArgumentException("the loss does not depend on the vectors");
+            }
+            return g.split(0, sizes);
         }
-        return g.chunk(parts, 0);
     }
 }

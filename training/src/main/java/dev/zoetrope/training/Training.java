@@ -30,7 +30,8 @@ public final class Training {
             case "clip", "siglip" -> PairTraining.run(r, folder, listener);
             case "judge" -> JudgeTraining.run(r, folder, listener);
             default ->
-                throw new UserError(recipe + ": system '" + system + "' has no recipe yet; there are: sora, judge, vit, clip, siglip");
+                throw new UserError(recipe + ": system '" + system
+                        + "' has no recipe yet; there are: sora, judge, vit, clip, siglip");
         };
     }
 }

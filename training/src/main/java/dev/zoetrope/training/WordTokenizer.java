@@ -54,7 +54,8 @@ public final class WordTokenizer {
     }
 
     /** Writes a tokenizer that puts {@code begin} before and {@code end} behind a text and fills up with {@code pad}. */
-    public static void write(Path folder, String begin, String end, String pad, Collection<String> words, int maxLength) {
+    public static void write(
+            Path folder, String begin, String end, String pad, Collection<String> words, int maxLength) {
         String unknown = "[UNK]";
         List<String> special = List.of(pad, unknown, begin, end);
         Map<String, Object> tokens = new LinkedHashMap<>();

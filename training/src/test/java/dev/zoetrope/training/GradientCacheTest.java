@@ -45,8 +45,7 @@ class GradientCacheTest {
         }
     }
 
-    private static List<Supplier<Tensor>> parts(
-            Tensor rows, int size, UnaryOperator<Tensor> network) {
+    private static List<Supplier<Tensor>> parts(Tensor rows, int size, UnaryOperator<Tensor> network) {
         List<Supplier<Tensor>> r = new ArrayList<>();
         for (int i = 0; i < PAIRS; i += size) {
             int from = i;

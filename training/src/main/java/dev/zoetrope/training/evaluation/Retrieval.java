@@ -45,8 +45,7 @@ public record Retrieval(double[] imageToText, double[] textToImage, int medianRa
         int[] imageRanks = new int[rows];
         for (int i = 0; i < rows; i++) {
             int image = i;
-            imageRanks[i] =
-                    rank(columns, t -> cosine[image * columns + t], t -> pairs.fit(image, t));
+            imageRanks[i] = rank(columns, t -> cosine[image * columns + t], t -> pairs.fit(image, t));
         }
         int[] textRanks = new int[columns];
         for (int t = 0; t < columns; t++) {
@@ -90,8 +89,8 @@ public record Retrieval(double[] imageToText, double[] textToImage, int medianRa
 
     private static double[] shares(int[] ranks, int... k) {
         return Arrays.stream(k)
-                .mapToDouble(n ->
-                        (double) Arrays.stream(ranks).filter(r -> r <= n).count() / ranks.length)
+                .mapToDouble(
+                        n -> (double) Arrays.stream(ranks).filter(r -> r <= n).count() / ranks.length)
                 .toArray();
     }
 

@@ -195,7 +195,8 @@ public final class PairTraining {
     private Tensor ids(List<String> texts) {
         List<long[]> rows =
                 texts.stream().map(t -> tokenizer.encode(t, LONGEST)).toList();
-        long[] all = Arrays.stream(tokenizer.pad(rows, LONGEST, Tokenizer.Side.RIGHT).ids())
+        long[] all = Arrays.stream(
+                        tokenizer.pad(rows, LONGEST, Tokenizer.Side.RIGHT).ids())
                 .flatMapToLong(Arrays::stream)
                 .toArray();
         return Tensor.of(all, texts.size(), LONGEST);

@@ -34,8 +34,7 @@ public final class SeeingEvaluation {
     private static final int BATCH = 64;
     private static final int GALLERY = 256; // pictures and captions that have to find each other
 
-    private final WorldPictures pictures =
-            WorldPictures.of(WorldObjects.all(), Style.values(), SIDE);
+    private final WorldPictures pictures = WorldPictures.of(WorldObjects.all(), Style.values(), SIDE);
     private final int count;
     private final Progress progress;
     private final int rounds;
@@ -65,7 +64,8 @@ public final class SeeingEvaluation {
                     for (int i = 0; i < count; i += BATCH) {
                         List<Scene> scenes = WorldPictures.scenes(world, i, Math.min(BATCH, count - i));
                         long[] own = scenes.stream()
-                                .mapToLong(scene -> place(labels, WorldPictures.object(scene).name(), folder))
+                                .mapToLong(scene -> place(
+                                        labels, WorldPictures.object(scene).name(), folder))
                                 .toArray();
                         truth.add(Tensor.of(own, own.length));
                         try (Scope batch = Scope.open()) {
@@ -119,7 +119,8 @@ public final class SeeingEvaluation {
             List<Tensor> texts = new ArrayList<>();
             for (int i = 0; i < count; i += BATCH) {
                 List<Scene> some = scenes.subList(i, Math.min(count, i + BATCH));
-                images.add(model.imageTensor(some.stream().map(SeeingEvaluation::image).toList()));
+                images.add(model.imageTensor(
+                        some.stream().map(SeeingEvaluation::image).toList()));
                 texts.add(model.textTensor(some.stream()
                         .map(scene -> scene.caption(Caption.Length.FULL, 0))
                         .toList()));

@@ -45,8 +45,8 @@ public final class VitTraining {
     public static boolean run(Recipe recipe, RunFolder folder, TrainingListener listener) {
         Json settings = recipe.settings();
         Json j = settings.requireAt("training");
-        WorldPictures pictures =
-                WorldPictures.of(settings.at("world"), settings.requireAt("model").get("image_size", 64));
+        WorldPictures pictures = WorldPictures.of(
+                settings.at("world"), settings.requireAt("model").get("image_size", 64));
         Map<String, Object> config = config(settings, pictures);
         Vit.Config c = Vit.Config.of(Json.of("model", config));
         try (RandomSource random = RandomSource.of(settings.get("seed", 0L));

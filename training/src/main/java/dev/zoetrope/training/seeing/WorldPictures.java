@@ -80,9 +80,7 @@ final class WorldPictures {
 
     /** Scenes of a range of numbers. */
     static List<Scene> scenes(World world, long first, int n) {
-        return LongStream.range(first, first + n)
-                .mapToObj(world::scene)
-                .toList();
+        return LongStream.range(first, first + n).mapToObj(world::scene).toList();
     }
 
     /** {@code [B, 3, H, W]} in -1..1. */
@@ -96,7 +94,8 @@ final class WorldPictures {
             System.arraycopy(one, 0, all, i * size, size);
         }
         try (Scope s = Scope.open()) {
-            return s.keep(VideoTensors.fromBytes(all, scenes.size(), 1, side, side).squeeze(2));
+            return s.keep(
+                    VideoTensors.fromBytes(all, scenes.size(), 1, side, side).squeeze(2));
         }
     }
 
