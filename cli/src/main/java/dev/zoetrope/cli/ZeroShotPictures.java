@@ -78,8 +78,9 @@ final class ZeroShotPictures implements Callable<Integer> {
                 ZeroShot task = ZeroShot.of(embed, names, sentences)) {
             long cut = embed.cut(task.sentences());
             if (cut > 0) {
-                err.println("zoetrope: warning: labels and templates make " + cut + " sentences that are longer than the "
-                        + embed.maxTokens() + " tokens that the model reads; what comes after was left out");
+                err.println(
+                        "zoetrope: warning: labels and templates make " + cut + " sentences that are longer than the "
+                                + embed.maxTokens() + " tokens that the model reads; what comes after was left out");
             }
             return pictures.each(
                     files,

@@ -42,7 +42,8 @@ public final class GradientCache {
                     parts.get(i).get().backward(gradients.get(i));
                 }
             }
-            Tensor rest = parts.get(last).get().mul(gradients.get(last).div(share)).sum();
+            Tensor rest =
+                    parts.get(last).get().mul(gradients.get(last).div(share)).sum();
             return s.keep(rest.add(value.detach()).sub(rest.detach()));
         }
     }
