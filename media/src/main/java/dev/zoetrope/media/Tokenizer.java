@@ -303,6 +303,10 @@ public final class Tokenizer implements AutoCloseable {
         return config.get(key, "right").equals("left") ? Side.LEFT : Side.RIGHT;
     }
 
+    public boolean hasChatTemplate() {
+        return chatTemplate != null;
+    }
+
     /** The template that turns a conversation into text. */
     public ChatTemplate chatTemplate() {
         if (chatTemplate == null) {

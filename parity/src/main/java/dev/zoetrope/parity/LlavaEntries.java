@@ -135,9 +135,7 @@ final class LlavaEntries {
             List<String> names = first
                     ? List.of("mlp", "depthwise1", "squeeze_excite1", "block1", "projected")
                     : List.of("mlp", "pooled", "projected");
-            List<Tensor> steps = first
-                    ? new Ldp(w, in, out).steps(features)
-                    : new LdpV2(w, in, out).steps(features);
+            List<Tensor> steps = first ? new Ldp(w, in, out).steps(features) : new LdpV2(w, in, out).steps(features);
             for (int i = 0; i < names.size(); i++) {
                 answers.put(names.get(i), steps.get(i));
             }
@@ -146,7 +144,8 @@ final class LlavaEntries {
     }
 
     private static void scales(Case c, Answers answers) {
-        List<Integer> scales = Arrays.stream(c.params().get("scales", new int[0])).boxed().toList();
+        List<Integer> scales =
+                Arrays.stream(c.params().get("scales", new int[0])).boxed().toList();
         try (VisionTower tower = VisionTower.load(c.model())) {
             Tensor images = c.input("images");
             scales.forEach(s -> answers.put("resized_" + s, Features.resized(images, s)));
@@ -156,12 +155,15 @@ final class LlavaEntries {
 
     private static void prompt(Case c, Answers answers) {
         try (Tokenizer tokenizer = Tokenizer.open(c.model())) {
-            List<Turn> asked = List.of(new Turn(LlavaProcessor.IMAGE + "\n" + c.params().require("question"), ""));
+            List<Turn> asked =
+                    List.of(new Turn(LlavaProcessor.IMAGE + "\n" + c.params().require("question"), ""));
             String text = Dialogue.of(c.params().require("stop")).text(asked);
             answers.equal("prompt", c.params().require("prompt"), text);
             answers.put("input_ids", row(LlavaProcessor.pieceByPiece(tokenizer, text, MARK)));
             if (c.params().has("two")) {
-                answers.put("two", row(LlavaProcessor.pieceByPiece(tokenizer, c.params().require("two"), MARK)));
+                answers.put(
+                        "two",
+                        row(LlavaProcessor.pieceByPiece(tokenizer, c.params().require("two"), MARK)));
             }
             Image image = Images.read(c.file("image"));
             answers.put(
@@ -177,10 +179,7 @@ final class LlavaEntries {
             turns.add(new Turn(said.get(i).require("value"), said.get(i + 1).require("value")));
         }
         try (Tokenizer tokenizer = Tokenizer.open(c.model())) {
-            Dialogue dialogue = Dialogue.of(
-                    c.params().require("template").equals("phi")
-                            ? "<|endoftext|>"
-                            : "</s>");
+            Dialogue dialogue = Dialogue.of(c.params().require("template").equals("phi") ? "<|endoftext|>" : "</s>");
             answers.equal("train_prompt", c.params().require("train_prompt"), dialogue.text(turns));
             Dialogue.Labelled train = dialogue.labelled(tokenizer, turns, MARK);
             answers.put("train_ids", row(train.ids()));
@@ -194,7 +193,8 @@ final class LlavaEntries {
             List<Image> image = List.of(Images.read(c.file("image")));
             ImageProcessor processor = ImageProcessor.open(c.model());
             answers.put("pixel_values_square", processor.batch(image).select(0, 0));
-            answers.put("pixel_values_pad", processor.paddedToSquare().batch(image).select(0, 0));
+            answers.put(
+                    "pixel_values_pad", processor.paddedToSquare().batch(image).select(0, 0));
         }
     }
 
