@@ -5,6 +5,11 @@ import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.models.clip.Clip;
 import dev.zoetrope.models.cogvideox.CogVideoXTransformer;
 import dev.zoetrope.models.dit.Dit;
+import dev.zoetrope.models.language.Generation;
+import dev.zoetrope.models.language.KvCache;
+import dev.zoetrope.models.language.LanguageModel;
+import dev.zoetrope.models.language.Prompt;
+import dev.zoetrope.models.language.Steps;
 import dev.zoetrope.models.latte.LatteTransformer;
 import dev.zoetrope.models.vit.Vit;
 import dev.zoetrope.models.wan.WanTransformer;
@@ -17,6 +22,7 @@ import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.training.Optimizer;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
 /**
  * @param work what one run does, so that another implementation can do the same
@@ -152,7 +158,46 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                     "DiT-B/2 (130M) training step at 32x32x4 latents, batch 8: forward, noise loss on the first 4 channels, "
                             + "backward, AdamW",
                     true,
-                    Measurement::training));
+                    Measurement::training),
+            new Measurement(
+                    "llama-1.1b-prefill-512",
+                    "TinyLlama-1.1B: prefill of 512 tokens with a key-value cache, logits of the last position",
+                    false,
+                    dtype -> llama(dtype, model -> {
+                        Tensor ids = tokens(512);
+                        return () -> {
+                            try (KvCache cache = new KvCache();
+                                    Steps steps = Prompt.of(model, ids, null).start(model, cache)) {
+                                return steps.first();
+                            }
+                        };
+                    })),
+            new Measurement(
+                    "llama-1.1b-decode-64",
+                    "TinyLlama-1.1B: greedy decoding of 64 tokens after a 32-token prompt (prompt included)",
+                    false,
+                    dtype -> llama(dtype, model -> {
+                        Tensor ids = tokens(32);
+                        return () -> Generation.run(model, ids, null, Generation.Options.greedy(65))
+                                .to(DType.FLOAT32);
+                    })));
+
+    private static Work llama(DType dtype, Function<LanguageModel, Work> work) {
+        Weights w = weights(dtype);
+        Json config = Json.parse(
+                "TinyLlama-1.1B",
+                """
+                {"model_type": "llama", "vocab_size": 32000, "hidden_size": 2048, "intermediate_size": 5632,
+                 "num_hidden_layers": 22, "num_attention_heads": 32, "num_key_value_heads": 4,
+                 "max_position_embeddings": 2048, "rms_norm_eps": 1e-5}""");
+        return holding(w, work.apply(LanguageModel.of(config, w)));
+    }
+
+    private static Tensor tokens(long count) {
+        try (RandomSource random = RandomSource.of(1)) {
+            return random.integers(0, 32000, 1, count);
+        }
+    }
 
     private static Vit vit(Weights w) {
         return new Vit(Vit.Config.of(Json.of("vit-base-patch16-224", Map.of("num_labels", 1000))), w);

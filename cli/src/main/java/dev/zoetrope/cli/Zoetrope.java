@@ -27,6 +27,7 @@ import picocli.CommandLine.Spec;
             ZeroShotPictures.class,
             EmbedAll.class,
             SearchPictures.class,
+            Talk.class,
             Train.class,
             Evaluate.class,
             WorldPreview.class,

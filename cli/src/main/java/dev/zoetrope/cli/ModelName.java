@@ -1,0 +1,56 @@
+package dev.zoetrope.cli;
+
+import dev.zoetrope.checkpoint.Hub;
+import dev.zoetrope.tasks.Chat;
+import dev.zoetrope.tensor.DType;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** Which chat model a command uses, and how. */
+final class ModelName {
+    @Option(
+            names = "--model",
+            required = true,
+            paramLabel = "DIR|ORG/NAME",
+            description = "Folder of a model, or its name on the hub.")
+    private String model;
+
+    @Option(names = "--adapter", paramLabel = "DIR", description = "Folder of a LoRA adapter that peft wrote.")
+    private @Nullable Path adapter;
+
+    @Option(
+            names = "--dtype",
+            paramLabel = "TYPE",
+            description = "Of weights and arithmetic: float32 (default), bfloat16 or float16.")
+    private String dtype = "float32";
+
+    /** The model's folder, fetched from the hub if it is not there yet. */
+    Path folder(PrintWriter err) {
+        DType.of(dtype);
+        long[] told = new long[1];
+        Hub hub = new Hub(Hub.Settings.of(System.getenv()), (file, done, total) -> {
+            long now = System.nanoTime();
+            if (done == total || now - told[0] > 2_000_000_000L) {
+                told[0] = now;
+                err.println(file + ": " + (done >> 20) + " of " + (total >> 20) + " MiB");
+                err.flush();
+            }
+        });
+        return hub.resolve(model);
+    }
+
+    Chat load(Path folder) {
+        Chat chat = Chat.load(folder, DType.of(dtype));
+        try {
+            if (adapter != null) {
+                chat.adapt(adapter);
+            }
+            return chat;
+        } catch (RuntimeException e) {
+            chat.close();
+            throw e;
+        }
+    }
+}
