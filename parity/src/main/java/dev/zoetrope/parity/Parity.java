@@ -35,6 +35,7 @@ public final class Parity {
         DitEntries.register(r);
         ImageEntries.register(r);
         LanguageEntries.register(r);
+        LanguageTrainingEntries.register(r);
         SamEntries.register(r);
         MetricEntries.register(r);
         PictureEntries.register(r);

@@ -62,7 +62,8 @@ public record Dialogue(String system, String end) {
         for (int i = 0; i < turns.size(); i++) {
             List<Turn> asked = new ArrayList<>(turns.subList(0, i));
             asked.add(new Turn(turns.get(i).question(), ""));
-            int from = LlavaProcessor.pieceByPiece(tokenizer, text(asked), mark).length;
+            // The space before an answer is a token where nothing follows; in the row it is part of the first word.
+            int from = LlavaProcessor.pieceByPiece(tokenizer, text(asked) + " ", mark).length - 1;
             int to = LlavaProcessor.pieceByPiece(tokenizer, text(turns.subList(0, i + 1)), mark).length;
             System.arraycopy(ids, from, labels, from, to - from);
         }
