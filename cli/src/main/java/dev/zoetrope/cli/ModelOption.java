@@ -17,9 +17,11 @@ final class ModelOption {
 
     /** The model's folder, fetched from the hub if it is not there yet. */
     Path folder(String builtIn, PrintWriter err) {
-        if (model == null) {
-            return BuiltIn.folder(builtIn);
-        }
+        return model == null ? BuiltIn.folder(builtIn) : fetched(model, err);
+    }
+
+    /** The folder of a model, fetched from the hub if it is a name there. */
+    static Path fetched(String folderOrName, PrintWriter err) {
         long[] told = new long[1];
         Hub hub = new Hub(Hub.Settings.of(System.getenv()), (file, done, total) -> {
             long now = System.nanoTime();
@@ -29,6 +31,6 @@ final class ModelOption {
                 err.flush();
             }
         });
-        return hub.resolve(model);
+        return hub.resolve(folderOrName);
     }
 }

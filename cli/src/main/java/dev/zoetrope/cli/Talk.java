@@ -52,7 +52,7 @@ final class Talk implements Callable<Integer> {
     private List<Path> files = List.of();
 
     @Mixin
-    private ModelName model;
+    private ChatModelOption model;
 
     @Mixin
     private SamplingOptions sampling;
@@ -126,7 +126,7 @@ final class Talk implements Callable<Integer> {
             line.put("seconds_to_first", a.firstSeconds());
             line.put("seconds", a.seconds());
             line.put("seed", options.seed());
-            out.println(JsonLines.of(line));
+            out.println(Pictures.json(line));
         } else {
             out.println();
         }
@@ -192,7 +192,7 @@ final class Talk implements Callable<Integer> {
                 turn.put("answer", t.answer());
                 turns.add(turn);
             }
-            text.append(JsonLines.of(turns)).append('\n');
+            text.append(Pictures.json(turns)).append('\n');
         } else {
             for (Turn t : chat.history()) {
                 text.append("> ").append(t.question()).append('\n').append(t.answer()).append("\n\n");

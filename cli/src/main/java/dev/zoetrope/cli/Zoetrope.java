@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
             EmbedAll.class,
             SearchPictures.class,
             Talk.class,
+            CaptionPictures.class,
             Train.class,
             Evaluate.class,
             WorldPreview.class,

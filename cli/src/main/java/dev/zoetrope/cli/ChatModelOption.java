@@ -1,6 +1,5 @@
 package dev.zoetrope.cli;
 
-import dev.zoetrope.checkpoint.Hub;
 import dev.zoetrope.tasks.Chat;
 import dev.zoetrope.tensor.DType;
 import java.io.PrintWriter;
@@ -9,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** Which chat model a command uses, and how. */
-final class ModelName {
+final class ChatModelOption {
     @Option(
             names = "--model",
             required = true,
@@ -29,16 +28,7 @@ final class ModelName {
     /** The model's folder, fetched from the hub if it is not there yet. */
     Path folder(PrintWriter err) {
         DType.of(dtype);
-        long[] told = new long[1];
-        Hub hub = new Hub(Hub.Settings.of(System.getenv()), (file, done, total) -> {
-            long now = System.nanoTime();
-            if (done == total || now - told[0] > 2_000_000_000L) {
-                told[0] = now;
-                err.println(file + ": " + (done >> 20) + " of " + (total >> 20) + " MiB");
-                err.flush();
-            }
-        });
-        return hub.resolve(model);
+        return ModelOption.fetched(model, err);
     }
 
     Chat load(Path folder) {
