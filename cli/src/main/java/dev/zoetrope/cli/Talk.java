@@ -102,7 +102,8 @@ final class Talk implements Callable<Integer> {
     /** A picture, or some frames of a clip. */
     private List<Image> pictures(Path file) {
         String name = file.toString().toLowerCase(Locale.ROOT);
-        boolean clip = name.endsWith(".mp4") || name.endsWith(".webm") || name.endsWith(".gif") || name.endsWith(".mov");
+        boolean clip =
+                name.endsWith(".mp4") || name.endsWith(".webm") || name.endsWith(".gif") || name.endsWith(".mov");
         return clip ? Clips.read(file, Clips.Limits.spread(frames)).frames() : List.of(Images.read(file));
     }
 
@@ -195,7 +196,11 @@ final class Talk implements Callable<Integer> {
             text.append(Pictures.json(turns)).append('\n');
         } else {
             for (Turn t : chat.history()) {
-                text.append("> ").append(t.question()).append('\n').append(t.answer()).append("\n\n");
+                text.append("> ")
+                        .append(t.question())
+                        .append('\n')
+                        .append(t.answer())
+                        .append("\n\n");
             }
         }
         AtomicFile.write(file, out -> out.write(text.toString().getBytes(StandardCharsets.UTF_8)));

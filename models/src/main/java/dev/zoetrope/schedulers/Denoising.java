@@ -56,8 +56,7 @@ public final class Denoising {
      * @param start where the run begins, {@code [B, C, ...]}
      * @return the sample, owned by the innermost scope
      */
-    public static Tensor run(
-            Run run, Tensor start, Network network, Noise noise, Anchor anchor, Observer observer) {
+    public static Tensor run(Run run, Tensor start, Network network, Noise noise, Anchor anchor, Observer observer) {
         Tensor sample = start;
         int count = run.timesteps().length;
         while (!run.done()) {

@@ -178,8 +178,9 @@ public final class Chat implements AutoCloseable {
             throw new UserError(
                     model.mostImages() == 0
                             ? model.name() + " reads words only; for pictures take a vision-language model"
-                            : model.name() + " takes at most " + model.mostImages() + " pictures in a conversation, and "
-                                    + (before + images.size()) + " were given; begin a new one");
+                            : model.name() + " takes at most " + model.mostImages()
+                                    + " pictures in a conversation, and " + (before + images.size())
+                                    + " were given; begin a new one");
         }
         int known = seen.size();
         List<Turn> all = new ArrayList<>(turns);
@@ -217,8 +218,8 @@ public final class Chat implements AutoCloseable {
         int reused = same;
         TextStream text = new TextStream(model.tokenizer(), model.stopTexts());
         int room = model.mostTokens() - keys.length;
-        Generation.Options options = new Generation.Options(
-                Math.min(o.maxTokens, room), o.sampling, 1, 1, false, model.ends(), 0, o.seed);
+        Generation.Options options =
+                new Generation.Options(Math.min(o.maxTokens, room), o.sampling, 1, 1, false, model.ends(), 0, o.seed);
         List<Long> said = new ArrayList<>();
         long[] first = new long[1];
         boolean[] listening = {true};
@@ -243,7 +244,8 @@ public final class Chat implements AutoCloseable {
             cached = known(keys, said);
         }
         listening[0] &= show(text.end(), listener);
-        boolean ended = text.stopped() || model.ends().contains(said.get(said.size() - 1).intValue());
+        boolean ended = text.stopped()
+                || model.ends().contains(said.get(said.size() - 1).intValue());
         return new Answer(
                 text.text().strip(),
                 ended ? End.SAID : listening[0] ? End.LENGTH : End.STOPPED,

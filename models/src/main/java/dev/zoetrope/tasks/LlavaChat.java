@@ -138,9 +138,7 @@ final class LlavaChat implements ChatModel {
     }
 
     private static List<Dialogue.Turn> dialogueTurns(List<Turn> turns) {
-        return turns.stream()
-                .map(t -> new Dialogue.Turn(marked(t), t.answer()))
-                .toList();
+        return turns.stream().map(t -> new Dialogue.Turn(marked(t), t.answer())).toList();
     }
 
     /** The question with places for its pictures in front, unless it has places of its own. */

@@ -36,7 +36,8 @@ final class WordsChat implements ChatModel {
         this.model = model;
         this.tokenizer = tokenizer;
         this.template = tokenizer.chatTemplate();
-        this.ends = new HashSet<>(Generation.Options.greedy(1).withTokensOf(folder).ends());
+        this.ends =
+                new HashSet<>(Generation.Options.greedy(1).withTokensOf(folder).ends());
     }
 
     static WordsChat load(Path folder, DType type) {

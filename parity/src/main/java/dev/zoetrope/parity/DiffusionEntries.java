@@ -191,7 +191,9 @@ final class DiffusionEntries {
         int width = c.params().requireInt("max_length");
         try (Prompts prompts = Prompts.load(folder, true)) {
             for (int i = 0; i < 2; i++) {
-                answers.put(i == 0 ? "input_ids" : "input_ids_2", prompts.towers().get(i).ids(texts, width));
+                answers.put(
+                        i == 0 ? "input_ids" : "input_ids_2",
+                        prompts.towers().get(i).ids(texts, width));
             }
             Prompts.Features features = prompts.encode(texts, 0);
             answers.put("prompt_embeds", features.tokens());
@@ -216,8 +218,7 @@ final class DiffusionEntries {
                 Trace trace = new Trace()) {
             Tensor picture = picture(c, answers, pipeline.vae().config().factor());
             double strength = c.params().get("strength", 0.8);
-            trace.answer(
-                    answers, pipeline.generateFrom(picture, strength, settings(c.params()), draws, trace));
+            trace.answer(answers, pipeline.generateFrom(picture, strength, settings(c.params()), draws, trace));
         }
     }
 

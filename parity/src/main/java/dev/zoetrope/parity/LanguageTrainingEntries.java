@@ -46,7 +46,9 @@ final class LanguageTrainingEntries {
             LanguageModel model = LanguageModel.of(config(c.model()), w);
             if (prefixed) {
                 Tensor ids = c.input("input_ids").select(0, 0);
-                answers.put("logits", logits(model, ids, PrefixMask.of(c.input("prefix").select(0, 0), ids.size(1))));
+                answers.put(
+                        "logits",
+                        logits(model, ids, PrefixMask.of(c.input("prefix").select(0, 0), ids.size(1))));
             }
             TrainingSteps.run(c, answers, w, (batch, parts) -> {
                 Tensor ids = batch.get("input_ids");
@@ -60,8 +62,7 @@ final class LanguageTrainingEntries {
         }
     }
 
-    private static Tensor logits(
-            LanguageModel model, Tensor ids, @Nullable Tensor mask) {
+    private static Tensor logits(LanguageModel model, Tensor ids, @Nullable Tensor mask) {
         return model.logits(model.forward(model.embed(ids), mask, null, null));
     }
 
@@ -106,7 +107,8 @@ final class LanguageTrainingEntries {
             Llava model = new Llava(Llava.Config.of(config(c.model())), w);
             TrainingSteps.run(c, answers, w, (batch, parts) -> {
                 Tensor images = model.imageTokens(batch.get("pixel_values"));
-                Tensor labels = batch.get("labels"); // llava-hf has a mark for each token of a picture: rows keep their length
+                Tensor labels =
+                        batch.get("labels"); // llava-hf has a mark for each token of a picture: rows keep their length
                 Splice row = model.join(batch.get("input_ids"), batch.get("attention_mask"), labels, images);
                 return NextToken.loss(model.logits(row), labels);
             });
@@ -127,8 +129,7 @@ final class LanguageTrainingEntries {
                     texts.add("<image>" + caption + "\n");
                     rows.add(Dialogue.caption(tokenizer, caption, mark));
                 } else {
-                    Dialogue dialogue =
-                            Dialogue.of(p.require("template").equals("phi") ? "<|endoftext|>" : "</s>");
+                    Dialogue dialogue = Dialogue.of(p.require("template").equals("phi") ? "<|endoftext|>" : "</s>");
                     texts.add(dialogue.text(turns));
                     rows.add(dialogue.labelled(tokenizer, turns, mark));
                 }
@@ -146,8 +147,7 @@ final class LanguageTrainingEntries {
         int imageTokens = p.get("image_tokens", 1);
         answers.put(
                 "expanded_labels",
-                Case.rows(
-                        rows.stream().map(r -> expanded(r, mark, imageTokens)).toList(), ignored));
+                Case.rows(rows.stream().map(r -> expanded(r, mark, imageTokens)).toList(), ignored));
         long most = Math.min(p.get("max_length", Integer.MAX_VALUE), ids.size(1));
         answers.put("truncated_ids", ids.narrow(1, 0, most));
         answers.put("truncated_labels", labels.narrow(1, 0, most));
@@ -180,10 +180,15 @@ final class LanguageTrainingEntries {
                                 LlavaParts.Tune.of(j.require("tune_type_connector")),
                                 j.get("tune_vision_tower_from_layer", 0))
                         .trainable();
-                List<String> trains =
-                        model.weights().named().keySet().stream().filter(rule).sorted().toList();
+                List<String> trains = model.weights().named().keySet().stream()
+                        .filter(rule)
+                        .sorted()
+                        .toList();
                 answers.put(name, Tensor.of(new long[] {trains.size()}, 1));
-                answers.equal(name, j.get("trainable", List.<String>of()).stream().sorted().toList(), trains);
+                answers.equal(
+                        name,
+                        j.get("trainable", List.<String>of()).stream().sorted().toList(),
+                        trains);
             }
         }
     }

@@ -139,11 +139,8 @@ final class PictureTrainingEntries {
             Tensor ofMade = critic.forward(made);
             Tensor generator = AdversarialLoss.ofGenerator(ofMade);
             Tensor weight = AdversarialLoss.adaptiveWeight(
-                    parts.likelihood(),
-                    generator,
-                    vae.weights().named().get("decoder.conv_out.weight"));
-            Tensor loss = parts.loss()
-                    .add(generator.mul(weight).mul(c.params().get("disc_weight", 1.)));
+                    parts.likelihood(), generator, vae.weights().named().get("decoder.conv_out.weight"));
+            Tensor loss = parts.loss().add(generator.mul(weight).mul(c.params().get("disc_weight", 1.)));
             loss.backward();
             gradients("grad.", vae.weights(), answers);
             critic.weights().named().values().forEach(Tensor::zeroGrad);

@@ -28,8 +28,7 @@ public final class ClassConditional implements AutoCloseable {
         static Classes of(Json j, Weights w) {
             int count = j.requireInt("num_classes");
             Check.positive(count, "num_classes");
-            return new Classes(
-                    count, new Embedding(w.at("embedding"), count + 1L, j.requireInt("embed_dim")), w);
+            return new Classes(count, new Embedding(w.at("embedding"), count + 1L, j.requireInt("embed_dim")), w);
         }
     }
 

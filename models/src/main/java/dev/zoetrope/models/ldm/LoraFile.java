@@ -25,7 +25,8 @@ import org.jspecify.annotations.Nullable;
 final class LoraFile {
     private static final Pattern MATRIX = Pattern.compile("(.+?)(?:\\.lora|\\.lora_linear_layer)?"
             + "[._](?:lora_down|lora_A|lora_up|lora_B|down|up)(?:\\.default(?:_0)?)?\\.weight");
-    private static final Pattern IS_DOWN = Pattern.compile(".*[._](?:lora_down|lora_A|down)(?:\\.default(?:_0)?)?\\.weight");
+    private static final Pattern IS_DOWN =
+            Pattern.compile(".*[._](?:lora_down|lora_A|down)(?:\\.default(?:_0)?)?\\.weight");
     private static final String ALPHA = ".alpha";
     private static final int SHOWN = 3;
 

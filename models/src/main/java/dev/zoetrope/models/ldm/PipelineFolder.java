@@ -71,8 +71,9 @@ public final class PipelineFolder {
         Path part = folder.resolve(name);
         if (!Files.isDirectory(part)) {
             throw new UserError(folder + ": the part '" + name + "' is missing; " + INDEX
-                    + (names(name) ? " names it, so the download is not complete" : " does not name it, but this kind ("
-                            + kind() + ") needs it"));
+                    + (names(name)
+                            ? " names it, so the download is not complete"
+                            : " does not name it, but this kind (" + kind() + ") needs it"));
         }
         return part;
     }
@@ -90,7 +91,8 @@ public final class PipelineFolder {
         try (Autograd.Mode off = Autograd.off()) {
             for (Map.Entry<String, Tensor> e : weights.all().entrySet()) {
                 try (Scope s = Scope.open()) {
-                    if (e.getValue().dtype().isFloating() && !e.getValue().isfinite().all()) {
+                    if (e.getValue().dtype().isFloating()
+                            && !e.getValue().isfinite().all()) {
                         throw new UserError(part + ": the tensor '" + e.getKey()
                                 + "' holds values that are not finite; the file is damaged, fetch it again");
                     }

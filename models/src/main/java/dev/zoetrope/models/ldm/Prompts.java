@@ -40,8 +40,7 @@ public final class Prompts implements AutoCloseable {
 
         /** The same for each of n pictures. */
         Features times(int n) {
-            return new Features(
-                    tokens.repeatInterleave(n, 0), pooled == null ? null : pooled.repeatInterleave(n, 0));
+            return new Features(tokens.repeatInterleave(n, 0), pooled == null ? null : pooled.repeatInterleave(n, 0));
         }
 
         Features after(Features first) {
@@ -65,7 +64,9 @@ public final class Prompts implements AutoCloseable {
         List<Tower> towers = new ArrayList<>();
         try {
             for (String number : joined ? List.of("", "_2") : List.of("")) {
-                if (!joined || folder.names("text_encoder" + number) || folder.kind().isEmpty()) {
+                if (!joined
+                        || folder.names("text_encoder" + number)
+                        || folder.kind().isEmpty()) {
                     Tokenizer tokenizer = Tokenizer.open(folder.part("tokenizer" + number));
                     towers.add(new Tower(tokenizer, ClipText.load(folder.part("text_encoder" + number))));
                 }
@@ -87,8 +88,7 @@ public final class Prompts implements AutoCloseable {
     }
 
     private static int length(Tower tower) {
-        return Math.min(
-                tower.tokenizer().maxLength(), tower.encoder().config().positions());
+        return Math.min(tower.tokenizer().maxLength(), tower.encoder().config().positions());
     }
 
     /** How many tokens a text has, the marks of its start and end included. */

@@ -98,8 +98,7 @@ public final class SemanticSynthesis implements AutoCloseable {
                 Scope s = Scope.open();
                 Run run = scheduler.start(Plan.of(steps))) {
             Tensor beside = condition(map);
-            Tensor noise = draws.draw(
-                    map.size(0), unet.config().outChannels(), beside.size(2), beside.size(3));
+            Tensor noise = draws.draw(map.size(0), unet.config().outChannels(), beside.size(2), beside.size(3));
             Tensor latents = Denoising.run(
                     run,
                     noise.mul(run.initialScale()),

@@ -84,8 +84,20 @@ public record Settings(
 
     public Settings withGuidance(double value, double newRescale) {
         return new Settings(
-                prompt, negative, count, width, height, steps, value, newRescale, clipSkip, eta, boxes, boxShare,
-                framing, tiled);
+                prompt,
+                negative,
+                count,
+                width,
+                height,
+                steps,
+                value,
+                newRescale,
+                clipSkip,
+                eta,
+                boxes,
+                boxShare,
+                framing,
+                tiled);
     }
 
     public Settings withClipSkip(int value) {

@@ -23,9 +23,10 @@ import java.util.regex.Pattern;
  * {@code scheduler_config.json}. The tokenizer lies in {@code tokenizer} beside it.
  */
 final class SingleFile {
-    private static final Pattern NOT_PART = Pattern.compile("model_ema\\..*|(sqrt_|log_|posterior_|alphas_|betas|lvlb_).*|"
-            + "cond_stage_model\\.(logit_scale|transformer\\..*position_ids)|scale_factor|embedding_manager\\..*|"
-            + "first_stage_model\\.loss\\..*");
+    private static final Pattern NOT_PART =
+            Pattern.compile("model_ema\\..*|(sqrt_|log_|posterior_|alphas_|betas|lvlb_).*|"
+                    + "cond_stage_model\\.(logit_scale|transformer\\..*position_ids)|scale_factor|embedding_manager\\..*|"
+                    + "first_stage_model\\.loss\\..*");
     private static final String UNET =
             """
             {"in_channels": %d, "out_channels": 4, "sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8}
@@ -58,7 +59,8 @@ final class SingleFile {
             throw new UserError(file + ": no tensor '" + first + "'; expected Stable Diffusion 1.x in one file"
                     + (checkpoint.has("conv_in.weight") ? ", and this is one part of a pipeline" : ""));
         }
-        if (checkpoint.keys().stream().anyMatch(k -> k.startsWith("conditioner.") || k.startsWith("cond_stage_model.model."))) {
+        if (checkpoint.keys().stream()
+                .anyMatch(k -> k.startsWith("conditioner.") || k.startsWith("cond_stage_model.model."))) {
             throw new UserError(file + ": is Stable Diffusion 2.x or XL in one file, which is not supported; open the "
                     + "folder of the pipeline, with model_index.json");
         }
@@ -90,9 +92,11 @@ final class SingleFile {
             List<Boolean> attends =
                     unet.up().stream().map(type -> type.contains("CrossAttn")).toList();
             ClipText text = part(
-                    checkpoint, OriginalNames.text(checkpoint), s.text, (j, w) -> new ClipText(ClipText.Config.of(j), w));
-            Prompts prompts =
-                    new Prompts(List.of(new Prompts.Tower(Tokenizer.open(s.tokenizer), text)), false);
+                    checkpoint,
+                    OriginalNames.text(checkpoint),
+                    s.text,
+                    (j, w) -> new ClipText(ClipText.Config.of(j), w));
+            Prompts prompts = new Prompts(List.of(new Prompts.Tower(Tokenizer.open(s.tokenizer), text)), false);
             Scheduler scheduler = s.scheduler.has("_class_name") ? Scheduler.of(s.scheduler) : Ddim.of(s.scheduler);
             return new StableDiffusion.Parts(
                     scheduler,

@@ -199,12 +199,7 @@ public final class StableDiffusion implements AutoCloseable {
      * @param strength 1 starts from noise alone
      */
     public Tensor repaint(
-            Tensor picture,
-            Tensor mask,
-            double strength,
-            Settings settings,
-            Draws draws,
-            Denoising.Observer observer) {
+            Tensor picture, Tensor mask, double strength, Settings settings, Draws draws, Denoising.Observer observer) {
         if (!repaints()) {
             requireChannels(latentChannels(), "repaints");
         }
@@ -216,19 +211,15 @@ public final class StableDiffusion implements AutoCloseable {
             // The order of drawing is the reference's: the picture, the noise, what the mask leaves of the picture.
             Tensor clean = pure && repaints() ? null : encoded(picture, draws).repeat(s.count(), 1, 1, 1);
             Tensor noise = noise(s, draws);
-            Tensor start = clean == null || pure
-                    ? noise.mul(run.initialScale())
-                    : run.addNoise(clean, noise, run.timestep());
+            Tensor start =
+                    clean == null || pure ? noise.mul(run.initialScale()) : run.addNoise(clean, noise, run.timestep());
             Tensor small = Functional.interpolate(
                     mask, noise.size(2), noise.size(3), Functional.Interpolation.NEAREST, false, false);
             Tensor rest = encoded(picture.mul(mask.rsub(1)), draws);
-            Tensor beside = repaints()
-                    ? Tensor.cat(1, small, rest).repeat(s.count(), 1, 1, 1)
-                    : null;
+            Tensor beside = repaints() ? Tensor.cat(1, small, rest).repeat(s.count(), 1, 1, 1) : null;
             Denoising.Anchor anchor =
                     repaints() || clean == null ? Denoising.Anchor.NONE : (r, x) -> held(r, x, clean, noise, small);
-            return scope.keep(
-                    decode(s, Denoising.run(run, start, network(s, run, beside), draws, anchor, observer)));
+            return scope.keep(decode(s, Denoising.run(run, start, network(s, run, beside), draws, anchor, observer)));
         }
     }
 
@@ -244,8 +235,7 @@ public final class StableDiffusion implements AutoCloseable {
      * @param picture {@code [1, 3, h, w]} in -1..1
      * @param noiseLevel timestep as far as which the picture is noised first
      */
-    public Tensor enlarge(
-            Tensor picture, int noiseLevel, Settings settings, Draws draws, Denoising.Observer observer) {
+    public Tensor enlarge(Tensor picture, int noiseLevel, Settings settings, Draws draws, Denoising.Observer observer) {
         if (lowResolution == null) {
             throw new UserError("this pipeline does not enlarge: it has no low_res_scheduler; open one such as "
                     + "stabilityai/stable-diffusion-x4-upscaler");
@@ -292,8 +282,7 @@ public final class StableDiffusion implements AutoCloseable {
             if (more != null) {
                 x = Tensor.cat(1, x, more);
             }
-            Tensor both = unet.forward(
-                    x, Tensor.full(timestep, rows), run.calls() < boxedCalls ? boxed : plain);
+            Tensor both = unet.forward(x, Tensor.full(timestep, rows), run.calls() < boxedCalls ? boxed : plain);
             return guided ? guidance.of(both) : both;
         };
     }
@@ -316,8 +305,7 @@ public final class StableDiffusion implements AutoCloseable {
     }
 
     private static Tensor sizes(Settings s) { // [1, 6]
-        Settings.Framing f =
-                s.framing() == null ? new Settings.Framing(s.height(), s.width(), 0, 0) : s.framing();
+        Settings.Framing f = s.framing() == null ? new Settings.Framing(s.height(), s.width(), 0, 0) : s.framing();
         return Tensor.of(
                 new float[] {f.originalHeight(), f.originalWidth(), f.top(), f.left(), s.height(), s.width()}, 1, 6);
     }

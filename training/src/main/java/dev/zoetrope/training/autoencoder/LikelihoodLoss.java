@@ -23,7 +23,8 @@ public record LikelihoodLoss(double klWeight) {
         double batch = pictures.size(0);
         try (Scope s = Scope.open()) {
             Tensor errors = pictures.sub(reconstructed).abs();
-            Tensor likelihood = errors.div(logVariance.exp()).add(logVariance).sum().div(batch);
+            Tensor likelihood =
+                    errors.div(logVariance.exp()).add(logVariance).sum().div(batch);
             Tensor divergence = posterior.divergence().sum().div(batch);
             return new Parts(
                     s.keep(likelihood.add(divergence.mul(klWeight))),

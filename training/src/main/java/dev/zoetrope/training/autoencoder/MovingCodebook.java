@@ -44,7 +44,8 @@ public final class MovingCodebook implements AutoCloseable {
                     .add(codes.square().sum(1))
                     .sub(latents.matmul(codes.transpose(0, 1)).mul(2.0)); // [N, K]
             Tensor indices = distances.argmin(1);
-            Tensor commitment = latents.sub(Functional.embedding(indices, codes)).square().mean();
+            Tensor commitment =
+                    latents.sub(Functional.embedding(indices, codes)).square().mean();
             Tensor chosen = indices.unsqueeze(1)
                     .eq(Tensor.arange(codes.size(0)).unsqueeze(0))
                     .to(DType.FLOAT32); // [N, K]

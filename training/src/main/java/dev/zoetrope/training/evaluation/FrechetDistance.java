@@ -24,7 +24,8 @@ public final class FrechetDistance {
         /** That of features {@code [N, F]}, float64. */
         public static Normal of(Tensor features) {
             if (features.size(0) < 2) {
-                throw new UserError("a Frechet distance needs at least two samples on each side, not " + features.size(0));
+                throw new UserError(
+                        "a Frechet distance needs at least two samples on each side, not " + features.size(0));
             }
             try (Scope s = Scope.open()) {
                 Tensor x = features.to(DType.FLOAT64);

@@ -59,7 +59,9 @@ public final class ImageQuality {
             for (int i = 0; i < SCALES.length; i++) {
                 Maps m = compare(x, y);
                 boolean last = i == SCALES.length - 1;
-                Tensor mean = (last ? m.similarity() : inner(m.structure())).flatten(1).mean(1);
+                Tensor mean = (last ? m.similarity() : inner(m.structure()))
+                        .flatten(1)
+                        .mean(1);
                 factors.add(mean.relu().pow(SCALES[i]));
                 if (!last) {
                     x = Functional.avgPool2d(x, 2, 2, 0);
@@ -87,7 +89,8 @@ public final class ImageQuality {
         Tensor vb = blurred(b.square()).sub(mb.square()).clamp(0, Double.POSITIVE_INFINITY);
         Tensor both = blurred(a.mul(b)).sub(ma.mul(mb));
         Tensor structure = both.mul(2.0).add(C2).div(va.add(vb).add(C2));
-        Tensor luminance = ma.mul(mb).mul(2.0).add(C1).div(ma.square().add(mb.square()).add(C1));
+        Tensor luminance =
+                ma.mul(mb).mul(2.0).add(C1).div(ma.square().add(mb.square()).add(C1));
         return new Maps(luminance.mul(structure), structure);
     }
 

@@ -33,8 +33,7 @@ public final class Packing {
                         .toList();
                 int pool = size * POOL;
                 for (int from = 0; from < chosen.size(); from += pool) {
-                    List<Integer> sorted =
-                            new ArrayList<>(chosen.subList(from, Math.min(chosen.size(), from + pool)));
+                    List<Integer> sorted = new ArrayList<>(chosen.subList(from, Math.min(chosen.size(), from + pool)));
                     sorted.sort(Comparator.comparingInt(i -> -lengths[i]));
                     for (int i = 0; i < sorted.size(); i += size) {
                         all.add(sorted.subList(i, Math.min(sorted.size(), i + size)).stream()
