@@ -12,6 +12,10 @@ import dev.zoetrope.models.language.Prompt;
 import dev.zoetrope.models.language.Steps;
 import dev.zoetrope.models.latte.LatteTransformer;
 import dev.zoetrope.models.vit.Vit;
+import dev.zoetrope.models.sam.Sam;
+import dev.zoetrope.models.sam.SamConfig;
+import dev.zoetrope.models.sam.SamImageEncoder;
+import dev.zoetrope.models.sam.SamPrompts;
 import dev.zoetrope.models.wan.WanTransformer;
 import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.DType;
@@ -84,6 +88,29 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                     "ViT-B/16 training step, batch 8 at 224x224: cross-entropy, backward, AdamW",
                     true,
                     Measurement::vitTraining),
+            new Measurement("sam-b-encoder", "SAM ViT-B image encoder, 1 image 1024x1024", false, dtype -> {
+                Weights w = weights(dtype);
+                SamImageEncoder encoder = new SamImageEncoder(SamImageEncoder.Config.of(Json.empty()), w);
+                fill(w);
+                Tensor x = normal(dtype, 1, 3, 1024, 1024);
+                return holding(w, () -> encoder.forward(x));
+            }),
+            new Measurement(
+                    "sam-b-decoder",
+                    "SAM prompt encoder + mask decoder on a ready image embedding: 64 prompts of 1 point, 3 masks each "
+                            + "(256x256)",
+                    false,
+                    dtype -> {
+                        Weights w = weights(dtype);
+                        Sam sam = new Sam(SamConfig.of(Json.empty()), w);
+                        fill(w);
+                        Tensor embedding = normal(dtype, 1, 256, 64, 64);
+                        Tensor points = normal(dtype, 1, 64, 1, 2).abs().mul(300);
+                        Tensor labels = Tensor.arange(64).mul(0L).add(1L).reshape(1, 64, 1);
+                        SamPrompts prompts = SamPrompts.points(points, labels);
+                        return holding(
+                                w, () -> sam.decode(embedding, prompts, true).masks());
+                    }),
             new Measurement(
                     "dit-xl2-block",
                     "one block of DiT-XL/2 (1152 wide, 16 heads): 2 pictures of 256 tokens, embedding of time and label included",
