@@ -1,9 +1,11 @@
 package dev.zoetrope.media;
 
 import dev.zoetrope.tensor.UserError;
+import java.awt.Color;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.function.IntPredicate;
 
@@ -181,6 +183,49 @@ public record Mask(int width, int height, byte[] bits) {
         }
     }
 
+    /**
+     * The pixel of the mask that is farthest from any outside it, counting steps in rows, columns and diagonals; beyond the
+     * picture is outside. Where several are as far, the first of them, row by row.
+     *
+     * @return its number, row * width + column; -1 for an empty mask
+     */
+    public int innermost() {
+        int stride = width + 2;
+        int[] steps = new int[stride * (height + 2)];
+        for (int y = 1; y <= height; y++) {
+            for (int x = 1; x <= width; x++) {
+                int at = y * stride + x;
+                if (at(x - 1, y - 1)) {
+                    int above = Math.min(steps[at - stride - 1], Math.min(steps[at - stride], steps[at - stride + 1]));
+                    steps[at] = 1 + Math.min(above, steps[at - 1]);
+                }
+            }
+        }
+        int best = -1;
+        int most = 0;
+        for (int y = height; y >= 1; y--) {
+            for (int x = width; x >= 1; x--) {
+                int at = y * stride + x;
+                int below = Math.min(steps[at + stride - 1], Math.min(steps[at + stride], steps[at + stride + 1]));
+                steps[at] = Math.min(steps[at], 1 + Math.min(below, steps[at + 1]));
+                if (steps[at] > 0 && steps[at] >= most) {
+                    most = steps[at];
+                    best = (y - 1) * width + x - 1;
+                }
+            }
+        }
+        return best;
+    }
+
+    /** Pixels in this mask and not in the other. */
+    public Mask without(Mask other) {
+        byte[] out = new byte[bits.length];
+        for (int i = 0; i < out.length; i++) {
+            out[i] = (byte) (bits[i] & ~other.bits[i]);
+        }
+        return new Mask(width, height, out);
+    }
+
     /** The mask in a larger picture, this corner of it at column left, row top. */
     public Mask placed(int left, int top, int fullWidth, int fullHeight) {
         if (left == 0 && top == 0 && fullWidth == width && fullHeight == height) {
@@ -227,6 +272,19 @@ public record Mask(int width, int height, byte[] bits) {
             }
         }
         return new Image(width, height, rgb);
+    }
+
+    /** The picture with each mask in a colour of its own, the large ones beneath. */
+    public static Image overlay(Image picture, List<Mask> masks) {
+        List<Mask> largeFirst = new ArrayList<>(masks);
+        largeFirst.sort(Comparator.comparingLong(Mask::area).reversed());
+        Image r = picture;
+        for (int i = 0; i < largeFirst.size(); i++) {
+            // Steps of the golden ratio keep neighbours in the list apart on the colour wheel.
+            int colour = Color.HSBtoRGB(i * 0.618034f, 0.85f, 1);
+            r = largeFirst.get(i).over(r, colour, 0.45);
+        }
+        return r;
     }
 
     /** Whether all four neighbours are in the mask; what is beyond the picture counts as in. */
