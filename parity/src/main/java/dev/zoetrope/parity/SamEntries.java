@@ -1,12 +1,15 @@
 package dev.zoetrope.parity;
 
+import dev.zoetrope.checkpoint.Checkpoint;
 import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.media.Box;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Images;
 import dev.zoetrope.media.Mask;
 import dev.zoetrope.media.Rle;
 import dev.zoetrope.models.sam.Sam;
+import dev.zoetrope.models.sam.SamConfig;
 import dev.zoetrope.models.sam.SamMaskDecoder;
 import dev.zoetrope.models.sam.SamPromptEncoder;
 import dev.zoetrope.models.sam.SamPrompts;
@@ -19,6 +22,7 @@ import dev.zoetrope.tasks.Segment;
 import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.sam.SamLoss;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -37,6 +41,7 @@ final class SamEntries {
         entries.put("sam.automatic", SamEntries::automatic);
         entries.put("sam.maskFunctions", SamEntries::maskFunctions);
         entries.put("sam.data_engine", SamEntries::dataEngine);
+        entries.put("sam.train", SamEntries::train);
         entries.put("sam_original.encode", SamEntries::originalEncode);
         entries.put("sam_original.predict", SamEntries::originalPredict);
         entries.put("sam_original.automatic", SamEntries::originalAutomatic);
@@ -304,6 +309,26 @@ final class SamEntries {
                 "compressed",
                 p.get("compressed", List.of()),
                 last.stream().map(m -> Rle.of(m).compressed()).toList());
+    }
+
+    private static void train(Case c, Answers answers) {
+        Json p = c.params();
+        SamLoss objective =
+                new SamLoss(p.get("focal_weight", 20.0), p.get("dice_weight", 1.0), p.get("iou_weight", 1.0));
+        boolean ambiguous = p.get("multimask", true);
+        try (Checkpoint file = Checkpoint.open(c.model());
+                Weights w = Weights.load(file)) {
+            Sam sam = new Sam(SamConfig.of(Json.read(c.model().resolve("config.json"))), w);
+            TrainingSteps.run(c, answers, w, (batch, parts) -> {
+                SamPrompts prompts = SamPrompts.points(batch.get("input_points"), batch.get("input_labels"));
+                SamMaskDecoder.Output o = sam.decode(sam.encode(batch.get("pixel_values")), prompts, ambiguous);
+                SamLoss.Parts r = objective.of(o.masks(), o.iou(), batch.get("masks"));
+                parts.put("focal", r.focal());
+                parts.put("dice", r.dice());
+                parts.put("iou_mse", r.iou());
+                return r.total();
+            });
+        }
     }
 
     private static void originalEncode(Case c, Answers answers) {

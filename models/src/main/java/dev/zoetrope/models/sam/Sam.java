@@ -6,12 +6,14 @@ import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Pretrained;
 import dev.zoetrope.checkpoint.Renames;
 import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.RandomSource;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -114,14 +116,23 @@ public final class Sam implements AutoCloseable {
         };
     }
 
-    /** Of linear layers Xavier's, which keeps a decoder of ReLU and few layers alive from the first step. */
+    /** What training from nothing starts with; the publication starts its image encoder from another training. */
     private static Init initial(String name, Init otherwise) {
-        boolean matrix = name.endsWith("_proj.weight") || name.endsWith("qkv.weight") || name.endsWith("proj.weight");
-        return matrix ? Init.xavier() : otherwise;
+        if (name.matches("prompt_encoder\\.(point_embed\\.\\d|not_a_point_embed|no_mask_embed)\\.weight")) {
+            return Init.normal(0.3); // less than the places that these are added to
+        }
+        boolean attention =
+                name.endsWith("_proj.weight") || name.endsWith("qkv.weight") || name.endsWith("attn.proj.weight");
+        return attention ? Init.xavier() : otherwise;
     }
 
     public SamConfig config() {
         return config;
+    }
+
+    /** All parameters by name, for training and saving. */
+    public Weights weights() {
+        return weights;
     }
 
     public SamImageEncoder imageEncoder() {
@@ -153,9 +164,22 @@ public final class Sam implements AutoCloseable {
         }
     }
 
-    /** Random weights, for training from nothing. */
+    /**
+     * Random weights, for training from nothing. Where tokens and picture attend to each other, queries and keys start
+     * alike, so that a point looks at its own place before anything is learned.
+     */
     public static Sam draw(SamConfig c, RandomSource random) {
-        return new Sam(c, Weights.draw(random));
+        Sam sam = new Sam(c, Weights.draw(random));
+        Map<String, Tensor> all = sam.weights.named();
+        try (Autograd.Mode off = Autograd.off()) {
+            all.forEach((name, query) -> {
+                Tensor key = all.get(name.replace(".q_proj.", ".k_proj."));
+                if (name.matches(".*\\.(cross_attn|final_attn)_\\w+\\.q_proj\\.weight") && key != null) {
+                    query.copyInPlace(key);
+                }
+            });
+        }
+        return sam;
     }
 
     @Override

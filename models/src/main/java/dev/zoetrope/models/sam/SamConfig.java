@@ -4,6 +4,10 @@ import dev.zoetrope.checkpoint.Check;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.nn.Act;
 import dev.zoetrope.tensor.UserError;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 
 /**
  * Sizes of a Segment Anything model.
@@ -45,9 +49,9 @@ public record SamConfig(SamImageEncoder.Config vision, Prompts prompts, Decoder 
         public Decoder {
             Check.positive(layers, "mask_decoder_config.num_hidden_layers");
             Check.positive(masks, "mask_decoder_config.num_multimask_outputs");
-            Check.divides(8, hidden, "8", "mask_decoder_config.hidden_size");
+            Check.between(8, 1 << 16, hidden, "mask_decoder_config.hidden_size"); // features are an eighth as wide
             Check.divides(heads, hidden, "mask_decoder_config.num_attention_heads", "hidden_size");
-            Check.divides(downsample, hidden, "mask_decoder_config.attention_downsample_rate", "hidden_size");
+            Check.positive(downsample, "mask_decoder_config.attention_downsample_rate");
             Check.divides(
                     heads, hidden / downsample, "mask_decoder_config.num_attention_heads", "hidden_size downsampled");
             Check.between(2, 64, iouLayers, "mask_decoder_config.iou_head_depth");
@@ -160,5 +164,64 @@ public record SamConfig(SamImageEncoder.Config vision, Prompts prompts, Decoder 
                                         + "768 (ViT-B), 1024 (ViT-L) and 1280 (ViT-H); put its sizes into architecture.json beside it");
                 };
         return original(Json.parse(file, sizes));
+    }
+
+    /** As a config.json has it: {@link #of} reads it back. */
+    public Map<String, Object> json() {
+        Map<String, Object> v = new LinkedHashMap<>();
+        v.put("model_type", "sam_vision_model");
+        v.put("image_size", vision.imageSize());
+        v.put("patch_size", vision.patch());
+        v.put("num_channels", vision.channels());
+        v.put("hidden_size", vision.hidden());
+        v.put("mlp_dim", vision.mlp());
+        v.put("num_hidden_layers", vision.layers());
+        v.put("num_attention_heads", vision.heads());
+        v.put("window_size", vision.window());
+        v.put("global_attn_indexes", vision.global().stream().sorted().toList());
+        v.put("output_channels", vision.outChannels());
+        v.put("num_pos_feats", prompts.hidden / 2);
+        v.put("qkv_bias", vision.qkvBias());
+        v.put("use_abs_pos", vision.absolutePositions());
+        v.put("use_rel_pos", vision.relativePositions());
+        v.put("hidden_act", name(vision.activation()));
+        v.put("layer_norm_eps", vision.eps());
+        Map<String, Object> p = new LinkedHashMap<>();
+        p.put("model_type", "sam_prompt_encoder");
+        p.put("hidden_size", prompts.hidden);
+        p.put("image_size", vision.imageSize());
+        p.put("patch_size", vision.patch());
+        p.put("image_embedding_size", vision.side());
+        p.put("mask_input_channels", prompts.maskChannels);
+        p.put("num_point_embeddings", prompts.pointKinds);
+        p.put("hidden_act", name(prompts.activation));
+        p.put("layer_norm_eps", prompts.eps);
+        Map<String, Object> d = new LinkedHashMap<>();
+        d.put("model_type", "sam_mask_decoder");
+        d.put("hidden_size", decoder.hidden);
+        d.put("mlp_dim", decoder.mlp);
+        d.put("num_hidden_layers", decoder.layers);
+        d.put("num_attention_heads", decoder.heads);
+        d.put("attention_downsample_rate", decoder.downsample);
+        d.put("num_multimask_outputs", decoder.masks);
+        d.put("iou_head_depth", decoder.iouLayers);
+        d.put("iou_head_hidden_dim", decoder.iouHidden);
+        d.put("hidden_act", name(decoder.activation));
+        d.put("layer_norm_eps", decoder.eps);
+        Map<String, Object> all = new LinkedHashMap<>();
+        all.put("architectures", List.of("SamModel"));
+        all.put("model_type", "sam");
+        all.put("vision_config", v);
+        all.put("prompt_encoder_config", p);
+        all.put("mask_decoder_config", d);
+        return all;
+    }
+
+    private static String name(Act act) {
+        return switch (act) {
+            case GELU_TANH -> "gelu_pytorch_tanh";
+            case IDENTITY -> "linear";
+            default -> act.name().toLowerCase(Locale.ROOT);
+        };
     }
 }

@@ -11,6 +11,8 @@ import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
 
 /**
  * Between pictures of any size and the padded square that the image encoder reads: the long side is resized to the
@@ -31,6 +33,17 @@ public record SamProcessor(ImageProcessor pictures, int side) {
                         "{\"image_processor_type\": \"SamImageProcessor\", \"size\": {\"longest_edge\": " + side
                                 + "}, \"pad_size\": {\"height\": " + side + ", \"width\": " + side + "}}");
         return new SamProcessor(ImageProcessor.of(json), side);
+    }
+
+    /** The published way as a preprocessor_config.json has it, with this model's size. */
+    public Map<String, Object> json() {
+        Map<String, Object> r = new LinkedHashMap<>();
+        r.put("image_processor_type", "SamImageProcessor");
+        r.put("size", Map.of("longest_edge", side));
+        r.put("pad_size", Map.of("height", side, "width", side));
+        r.put("image_mean", pictures.mean());
+        r.put("image_std", pictures.std());
+        return r;
     }
 
     /**
