@@ -3,9 +3,11 @@ package dev.zoetrope.cli;
 import dev.zoetrope.checkpoint.AtomicFile;
 import dev.zoetrope.models.sora.Sora;
 import dev.zoetrope.tasks.BuiltIn;
+import dev.zoetrope.tasks.Segment;
 import dev.zoetrope.tensor.UserError;
 import dev.zoetrope.training.judge.ObjectJudge;
 import dev.zoetrope.training.seeing.SeeingEvaluation;
+import dev.zoetrope.training.sam.SamEvaluation;
 import dev.zoetrope.training.sora.SoraEvaluation;
 import dev.zoetrope.world.Motion;
 import dev.zoetrope.world.WorldObjects;
@@ -35,6 +37,12 @@ import picocli.CommandLine.Spec;
             "  zoetrope evaluate clip --pictures 1024 --model runs/clip/model"
         })
 final class Evaluate implements Callable<Integer> {
+    /** Scenes for a model of any size are drawn at most this large, in pixels. */
+    private static final int MOST_SIDE = 128;
+
+    /** Of the objects that are clicked on, the scenes in which everything is segmented. */
+    private static final int SCENES_SHARE = 10;
+
     @Spec
     private CommandSpec spec;
 
@@ -42,9 +50,13 @@ final class Evaluate implements Callable<Integer> {
     private EngineOptions engine;
 
     @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip or siglip.")
+    @Parameters(paramLabel = "SYSTEM", description = "sora or sam.")
     private String system;
 
-    @Option(names = "--clips", paramLabel = "N", description = "Clips a row of the table (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--clips",
+            paramLabel = "N",
+            description = "Clips, or objects, a row of the table (default: ${DEFAULT-VALUE}).")
     private int clips = 100;
 
     @Option(
@@ -121,6 +133,16 @@ final class Evaluate implements Callable<Integer> {
     }
 
     private String sora() {
+        if (clips < 1) {
+            throw new UserError("--clips " + clips + ": at least 1 is needed");
+        }
+        if (system.equals("sam")) {
+            return sam();
+        }
+        if (!system.equals("sora")) {
+            throw new UserError(
+                    "evaluate " + system + ": there is no evaluation of this system yet; there are: sora, sam");
+        }
         engine.start(spec.commandLine().getErr());
         try (Stop stop = new Stop("stopping ...", spec.commandLine().getErr());
                 Sora sora = model == null ? Sora.load(BuiltIn.folder(BuiltIn.SORA)) : Sora.load(model);
@@ -136,6 +158,36 @@ final class Evaluate implements Callable<Integer> {
                 return true;
             });
             return SoraEvaluation.table(results) + byMotion(results);
+            String table = SoraEvaluation.table(results) + byMotion(results);
+            print(table);
+        }
+    }
+
+    private int sam() {
+        PrintWriter err = spec.commandLine().getErr();
+        engine.start(err);
+        try (Stop stop = new Stop("stopping ...", err);
+                Segment segment = model == null ? Segment.builtIn() : Segment.load(model);
+                Bar bar = new Bar("objects", 0, 3L * clips, err)) {
+            int side = Math.min(MOST_SIDE, segment.processor().side());
+            SamEvaluation evaluation =
+                    new SamEvaluation(segment, new SamEvaluation.Settings(clips, clips / SCENES_SHARE, side));
+            print(SamEvaluation.table(evaluation.run((done, of) -> {
+                bar.step(done);
+                if (stop.requested()) {
+                    throw new CancellationException("stopped after " + done + " objects");
+                }
+                return true;
+            })));
+        }
+        return 0;
+    }
+
+    private void print(String table) {
+        spec.commandLine().getOut().print(table);
+        spec.commandLine().getOut().flush();
+        if (output != null) {
+            AtomicFile.write(output, out -> out.write(table.getBytes(StandardCharsets.UTF_8)));
         }
     }
 

@@ -29,6 +29,8 @@ import picocli.CommandLine.Spec;
             SearchPictures.class,
             Talk.class,
             CaptionPictures.class,
+            SegmentPictures.class,
+            Annotate.class,
             Train.class,
             Evaluate.class,
             WorldPreview.class,
