@@ -6,8 +6,8 @@ import dev.zoetrope.tasks.BuiltIn;
 import dev.zoetrope.tasks.Segment;
 import dev.zoetrope.tensor.UserError;
 import dev.zoetrope.training.judge.ObjectJudge;
-import dev.zoetrope.training.seeing.SeeingEvaluation;
 import dev.zoetrope.training.sam.SamEvaluation;
+import dev.zoetrope.training.seeing.SeeingEvaluation;
 import dev.zoetrope.training.sora.SoraEvaluation;
 import dev.zoetrope.world.Motion;
 import dev.zoetrope.world.WorldObjects;
@@ -49,8 +49,7 @@ final class Evaluate implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
-    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip or siglip.")
-    @Parameters(paramLabel = "SYSTEM", description = "sora or sam.")
+    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip, siglip or sam.")
     private String system;
 
     @Option(
@@ -95,9 +94,10 @@ final class Evaluate implements Callable<Integer> {
                 switch (system) {
                     case "sora" -> sora();
                     case "vit", "clip", "siglip" -> seeing();
+                    case "sam" -> sam();
                     default ->
                         throw new UserError("evaluate " + system
-                                + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip");
+                                + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip, sam");
                 };
         spec.commandLine().getOut().print(table);
         spec.commandLine().getOut().flush();
@@ -133,16 +133,6 @@ final class Evaluate implements Callable<Integer> {
     }
 
     private String sora() {
-        if (clips < 1) {
-            throw new UserError("--clips " + clips + ": at least 1 is needed");
-        }
-        if (system.equals("sam")) {
-            return sam();
-        }
-        if (!system.equals("sora")) {
-            throw new UserError(
-                    "evaluate " + system + ": there is no evaluation of this system yet; there are: sora, sam");
-        }
         engine.start(spec.commandLine().getErr());
         try (Stop stop = new Stop("stopping ...", spec.commandLine().getErr());
                 Sora sora = model == null ? Sora.load(BuiltIn.folder(BuiltIn.SORA)) : Sora.load(model);
@@ -158,12 +148,10 @@ final class Evaluate implements Callable<Integer> {
                 return true;
             });
             return SoraEvaluation.table(results) + byMotion(results);
-            String table = SoraEvaluation.table(results) + byMotion(results);
-            print(table);
         }
     }
 
-    private int sam() {
+    private String sam() {
         PrintWriter err = spec.commandLine().getErr();
         engine.start(err);
         try (Stop stop = new Stop("stopping ...", err);
@@ -172,22 +160,13 @@ final class Evaluate implements Callable<Integer> {
             int side = Math.min(MOST_SIDE, segment.processor().side());
             SamEvaluation evaluation =
                     new SamEvaluation(segment, new SamEvaluation.Settings(clips, clips / SCENES_SHARE, side));
-            print(SamEvaluation.table(evaluation.run((done, of) -> {
+            return SamEvaluation.table(evaluation.run((done, of) -> {
                 bar.step(done);
                 if (stop.requested()) {
                     throw new CancellationException("stopped after " + done + " objects");
                 }
                 return true;
-            })));
-        }
-        return 0;
-    }
-
-    private void print(String table) {
-        spec.commandLine().getOut().print(table);
-        spec.commandLine().getOut().flush();
-        if (output != null) {
-            AtomicFile.write(output, out -> out.write(table.getBytes(StandardCharsets.UTF_8)));
+            }));
         }
     }
 

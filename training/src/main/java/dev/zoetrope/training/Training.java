@@ -2,9 +2,9 @@ package dev.zoetrope.training;
 
 import dev.zoetrope.tensor.UserError;
 import dev.zoetrope.training.judge.JudgeTraining;
+import dev.zoetrope.training.sam.SamTraining;
 import dev.zoetrope.training.seeing.PairTraining;
 import dev.zoetrope.training.seeing.VitTraining;
-import dev.zoetrope.training.sam.SamTraining;
 import dev.zoetrope.training.sora.SoraTraining;
 import java.nio.file.Path;
 import java.util.Map;
@@ -29,15 +29,11 @@ public final class Training {
             case "sora" -> SoraTraining.run(r, folder, listener);
             case "vit" -> VitTraining.run(r, folder, listener);
             case "clip", "siglip" -> PairTraining.run(r, folder, listener);
-            case "judge" -> JudgeTraining.run(r, folder, listener);
-            default ->
-                throw new UserError(recipe + ": system '" + system
-                        + "' has no recipe yet; there are: sora, judge, vit, clip, siglip");
             case "sam" -> SamTraining.run(r, folder, listener);
             case "judge" -> JudgeTraining.run(r, folder, listener);
             default ->
-                throw new UserError(
-                        recipe + ": system '" + system + "' has no recipe yet; there are: sora, sam, judge");
+                throw new UserError(recipe + ": system '" + system
+                        + "' has no recipe yet; there are: sora, judge, vit, clip, siglip, sam");
         };
     }
 }
