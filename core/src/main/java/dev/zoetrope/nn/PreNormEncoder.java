@@ -16,16 +16,47 @@ import org.jspecify.annotations.Nullable;
  * <p>Axes: B rows, T tokens, D hidden.
  */
 public final class PreNormEncoder {
+    /** Attention of a block to itself. */
+    @FunctionalInterface
+    public interface Mixer {
+        /** {@code [B, T, D] -> [B, T, D]}; mask and causal as {@link Attention#forward} takes them. */
+        Tensor forward(Tensor x, @Nullable Tensor mask, boolean causal);
+    }
+
+    /** Builds the attention of the block at a path. */
+    @FunctionalInterface
+    public interface Mixing {
+        Mixer at(Weights block, int hidden, int heads, boolean qkvBias);
+
+        /** Four projections of their own. */
+        static Mixing separate(String query, String key, String value, String output) {
+            return (w, hidden, heads, bias) -> {
+                Attention a = Attention.of(w, hidden, heads, bias, query, key, value, output);
+                return (x, mask, causal) -> a.forward(x, x, mask, causal);
+            };
+        }
+
+        /** One projection to queries, keys and values. */
+        static Mixing fused(String qkv, String output, FusedAttention.Packing packing) {
+            return (w, hidden, heads, bias) ->
+                    new FusedAttention(w.at(qkv), w.at(output), hidden, heads, bias, packing)::forward;
+        }
+    }
+
     /** What a checkpoint calls the parts of a block. */
-    public record Names(
-            String attentionNorm,
-            String query,
-            String key,
-            String value,
-            String output,
-            String feedNorm,
-            String up,
-            String down) {}
+    public record Names(String attentionNorm, Mixing attention, String feedNorm, String up, String down) {
+        public Names(
+                String attentionNorm,
+                String query,
+                String key,
+                String value,
+                String output,
+                String feedNorm,
+                String up,
+                String down) {
+            this(attentionNorm, Mixing.separate(query, key, value, output), feedNorm, up, down);
+        }
+    }
 
     private final List<Block> blocks;
 
@@ -47,7 +78,7 @@ public final class PreNormEncoder {
                 layers,
                 at -> new Block(
                         new LayerNorm(at.at(names.attentionNorm), hidden, eps),
-                        Attention.of(at, hidden, heads, qkvBias, names.query, names.key, names.value, names.output),
+                        names.attention.at(at, hidden, heads, qkvBias),
                         new LayerNorm(at.at(names.feedNorm), hidden, eps),
                         new Linear(at.at(names.up), hidden, intermediate),
                         new Linear(at.at(names.down), intermediate, hidden),
@@ -98,13 +129,21 @@ public final class PreNormEncoder {
         return r;
     }
 
+    /** What the attention of one block makes of a hidden state, before it is added, {@code [B, T, D]}. */
+    public Tensor attended(int block, Tensor x) {
+        Block b = blocks.get(block);
+        try (Scope s = Scope.open()) {
+            return s.keep(b.attention.forward(b.attentionNorm.forward(x), null, false));
+        }
+    }
+
     private record Block(
-            LayerNorm attentionNorm, Attention attention, LayerNorm feedNorm, Linear up, Linear down, Act activation) {
+            LayerNorm attentionNorm, Mixer attention, LayerNorm feedNorm, Linear up, Linear down, Act activation) {
 
         Tensor forward(Tensor x, @Nullable Tensor mask, boolean causal) {
             try (Scope s = Scope.open()) {
                 Tensor y = attentionNorm.forward(x);
-                Tensor h = x.add(attention.forward(y, y, mask, causal));
+                Tensor h = x.add(attention.forward(y, mask, causal));
                 return s.keep(h.add(down.forward(activation.of(up.forward(feedNorm.forward(h))))));
             }
         }

@@ -142,9 +142,15 @@ final class LanguageEntries {
             answers.put("block_0", decoded.get(0));
             answers.put("last_hidden_state", last(decoded));
             answers.put("logits", t5.logits(last(decoded)));
-            T5.Generated g = t5.generate(last(encoded), mask, c.params().get("max_new_tokens", 20), 0);
-            answers.put("generated", g.ids());
-            answers.put("step_logits", g.stepLogits());
+            Tensor start = t5.startTokens(mask.size(0));
+            List<Tensor> steps = new ArrayList<>();
+            try (Steps run = t5.start(last(encoded), mask)) {
+                Tensor chosen = Generation.run(
+                        run, start, options(c), Listener.NONE, s -> steps.add(Scope.detach(s.copy())));
+                answers.put("generated", Tensor.cat(1, start, chosen));
+                answers.put("step_logits", Tensor.stack(1, steps));
+                steps.forEach(Tensor::close);
+            }
         }
     }
 

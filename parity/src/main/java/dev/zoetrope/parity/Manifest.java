@@ -4,6 +4,8 @@ import dev.zoetrope.checkpoint.Checkpoint;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.models.bert.Bert;
+import dev.zoetrope.models.blip2.Blip2;
+import dev.zoetrope.models.blip2.Blip2Retrieval;
 import dev.zoetrope.models.clip.Clip;
 import dev.zoetrope.models.clip.ClipText;
 import dev.zoetrope.models.clip.ClipVision;
@@ -93,6 +95,8 @@ final class Manifest {
         r.put("FluxTransformer2DModel", (c, w) -> new FluxTransformer(FluxTransformer.Config.of(c), w));
         r.put("PixArtTransformer2DModel", (c, w) -> new PixArtTransformer(PixArtTransformer.Config.of(c), w));
         r.put("SD3Transformer2DModel", (c, w) -> new Sd3Transformer(Sd3Transformer.Config.of(c), w));
+        r.put("Blip2ForConditionalGeneration", (c, w) -> new Blip2(Blip2.Config.of(c), w));
+        r.put("Blip2ForImageTextRetrieval", (c, w) -> new Blip2Retrieval(Blip2Retrieval.Config.of(c), w));
         r.put("BertModel", (c, w) -> new Bert(Bert.Config.of(c), w));
         r.put("T5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));
         r.put("UMT5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));

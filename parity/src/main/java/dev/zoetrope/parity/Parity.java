@@ -32,6 +32,7 @@ public final class Parity {
         Map<String, Entry> r = new TreeMap<>();
         DiffusionTrainingEntries.register(r);
         DiffusionEntries.register(r);
+        Blip2Entries.register(r);
         DitEntries.register(r);
         ImageEntries.register(r);
         LanguageEntries.register(r);

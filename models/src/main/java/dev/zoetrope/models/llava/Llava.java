@@ -7,6 +7,7 @@ import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.models.language.LanguageModel;
 import dev.zoetrope.models.language.NextToken;
 import dev.zoetrope.models.language.Phi;
+import dev.zoetrope.models.language.Splice;
 import dev.zoetrope.nn.Act;
 import dev.zoetrope.nn.Module;
 import dev.zoetrope.tensor.DType;
@@ -314,7 +315,7 @@ public final class Llava implements AutoCloseable {
      * @param images {@code [I, N, D]} in reading order; null for none
      */
     public Splice join(Tensor ids, @Nullable Tensor mask, @Nullable Tensor labels, @Nullable Tensor images) {
-        return Splice.of(language, config.layout.rule, config.imageToken, config.maxLength, ids, mask, labels, images);
+        return Splice.of(language::embed, config.layout.rule, config.imageToken, config.maxLength, ids, mask, labels, images);
     }
 
     /** Scores of the next token at each place, {@code [B, T', V]}. */

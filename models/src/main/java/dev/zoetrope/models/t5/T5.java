@@ -1,16 +1,15 @@
 package dev.zoetrope.models.t5;
 
-import dev.zoetrope.checkpoint.Check;
 import dev.zoetrope.checkpoint.Pretrained;
 import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.models.language.Steps;
 import dev.zoetrope.nn.Embedding;
 import dev.zoetrope.nn.Linear;
-import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.Device;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -78,59 +77,70 @@ public final class T5 implements AutoCloseable {
     }
 
     /**
-     * @param ids {@code [B, 1 + new]} INT64, from the start token on; rows that ended are filled with {@code pad}
-     * @param stepLogits {@code [B, new, V]}
-     */
-    public record Generated(Tensor ids, Tensor stepLogits) {}
-
-    /**
-     * The likeliest token at each step, until every row has ended.
+     * The text that belongs to a source, token by token from the start token on.
      *
-     * @param encoded {@code [B, S, D]}
+     * @param encoded {@code [B, S, D]}; must live as long as the text is under way
      * @param mask {@code [B, S]}; null where all tokens are real
-     * @param pad fills rows that ended before others
      */
-    public Generated generate(Tensor encoded, @Nullable Tensor mask, int maxNewTokens, int pad) {
-        Check.positive(maxNewTokens, "max_new_tokens");
-        int rows = (int) encoded.size(0);
-        List<T5Stack.Cache> caches = decoder.caches();
-        try (Autograd.Mode off = Autograd.off();
-                Scope s = Scope.open()) {
-            long[] next = new long[rows];
-            Arrays.fill(next, config.start());
-            boolean[] ended = new boolean[rows];
-            List<Tensor> ids = new ArrayList<>(List.of(Tensor.of(next, rows, 1)));
-            List<Tensor> scores = new ArrayList<>();
-            while (scores.size() < maxNewTokens && !all(ended)) {
-                Tensor step = step(ids.get(ids.size() - 1), encoded, mask, caches); // [B, 1, V]
-                scores.add(step);
-                long[] best = step.select(1, 0).argmax(-1).toLongs();
-                for (int i = 0; i < rows; i++) {
-                    next[i] = ended[i] ? pad : best[i];
-                    ended[i] |= best[i] == config.end();
-                }
-                ids.add(Tensor.of(next, rows, 1));
+    public Steps start(Tensor encoded, @Nullable Tensor mask) {
+        return new Run(this, encoded, mask);
+    }
+
+    /** What counts as said before the first step, {@code [B, 1]}. */
+    public Tensor startTokens(long rows) {
+        return Tensor.full(config.start(), DType.INT64, Device.CPU, rows, 1);
+    }
+
+    private static final class Run implements Steps {
+        private final T5 model;
+        private final Tensor encoded;
+        private final List<T5Stack.Cache> caches;
+        private @Nullable Tensor mask;
+
+        Run(T5 model, Tensor encoded, @Nullable Tensor mask) {
+            this.model = model;
+            this.encoded = encoded;
+            this.mask = mask == null ? null : Scope.detach(mask.copy());
+            caches = model.decoder.caches();
+        }
+
+        @Override
+        public Tensor first() {
+            try (Scope s = Scope.open()) {
+                return s.keep(scores(model.startTokens(encoded.size(0))));
             }
-            return new Generated(s.keep(Tensor.cat(1, ids)), s.keep(Tensor.cat(1, scores)));
-        } finally {
+        }
+
+        @Override
+        public Tensor next(Tensor chosen) {
+            try (Scope s = Scope.open()) {
+                return s.keep(scores(chosen.unsqueeze(1)));
+            }
+        }
+
+        /** {@code [B, 1] -> [B, V]}. */
+        private Tensor scores(Tensor ids) {
+            List<Tensor> decoded = model.decoder.forward(model.words.forward(ids), null, encoded, mask, caches);
+            return model.logits(decoded.get(decoded.size() - 1)).select(1, 0);
+        }
+
+        @Override
+        public void select(Tensor rows) {
+            caches.forEach(c -> c.select(rows));
+            Tensor before = mask;
+            if (before != null) {
+                mask = Scope.detach(before.indexSelect(0, rows));
+                before.close();
+            }
+        }
+
+        @Override
+        public void close() {
             caches.forEach(T5Stack.Cache::close);
-        }
-    }
-
-    private Tensor step(Tensor ids, Tensor encoded, @Nullable Tensor mask, List<T5Stack.Cache> caches) {
-        try (Scope s = Scope.open()) {
-            List<Tensor> decoded = decoder.forward(words.forward(ids), null, encoded, mask, caches);
-            return s.keep(logits(decoded.get(decoded.size() - 1)));
-        }
-    }
-
-    private static boolean all(boolean[] ended) {
-        for (boolean e : ended) {
-            if (!e) {
-                return false;
+            if (mask != null) {
+                mask.close();
             }
         }
-        return true;
     }
 
     public T5Config config() {

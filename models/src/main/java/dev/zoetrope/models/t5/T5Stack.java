@@ -122,6 +122,12 @@ final class T5Stack {
             return this;
         }
 
+        KeyValue select(Tensor rows) {
+            KeyValue r = new KeyValue(keys.indexSelect(0, rows), values.indexSelect(0, rows)).detached();
+            close();
+            return r;
+        }
+
         void close() {
             keys.close();
             values.close();
@@ -154,6 +160,12 @@ final class T5Stack {
                 encoded = cross.keyValue(context).detached();
             }
             return encoded;
+        }
+
+        /** Goes on with these rows, in this order. */
+        void select(Tensor rows) {
+            own = own == null ? null : own.select(rows);
+            encoded = encoded == null ? null : encoded.select(rows);
         }
 
         @Override

@@ -1,14 +1,12 @@
-package dev.zoetrope.models.llava;
+package dev.zoetrope.models.language;
 
-import dev.zoetrope.models.language.LanguageModel;
-import dev.zoetrope.models.language.NextToken;
-import dev.zoetrope.models.language.Prompt;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record Splice(Tensor embedded, Tensor mask, @Nullable Tensor positions, @Nullable Tensor labels) {
     /** How a release does it. */
-    enum Rule {
+    public enum Rule {
         /** There is a mark for each token of a picture, which takes its place: rows stay as long as they are. */
         IN_PLACE,
         /** One mark a picture; padding is taken out first, then rows are filled up on the right. */
@@ -40,8 +38,17 @@ public record Splice(Tensor embedded, Tensor mask, @Nullable Tensor positions, @
         return new Prompt(embedded, mask, positions);
     }
 
-    static Splice of(
-            LanguageModel language,
+    /**
+     * @param embed the vectors of words, {@code [N] -> [N, D]}
+     * @param mark stands in a row where a picture goes
+     * @param maxLength at which rows are cut
+     * @param ids {@code [B, T]} INT64
+     * @param mask {@code [B, T]}, not 0 for real tokens; null where all are
+     * @param labels {@code [B, T]} INT64, what is to be said; null in use
+     * @param images {@code [I, N, D]} in reading order; null for none
+     */
+    public static Splice of(
+            UnaryOperator<Tensor> embed,
             Rule rule,
             int mark,
             int maxLength,
@@ -84,7 +91,7 @@ public record Splice(Tensor embedded, Tensor mask, @Nullable Tensor positions, @
             says.add(Arrays.copyOf(say, length));
         }
         check(rule, used, available);
-        return assembled(language, rule, mark, tokens, real, width, places, says, images, labels != null);
+        return assembled(embed, rule, mark, tokens, real, width, places, says, images, labels != null);
     }
 
     private static void check(Rule rule, int marks, int available) {
@@ -96,7 +103,7 @@ public record Splice(Tensor embedded, Tensor mask, @Nullable Tensor positions, @
     }
 
     private static Splice assembled(
-            LanguageModel language,
+            UnaryOperator<Tensor> embed,
             Rule rule,
             int mark,
             long[] tokens,
@@ -130,7 +137,7 @@ public record Splice(Tensor embedded, Tensor mask, @Nullable Tensor positions, @
         try (Scope s = Scope.open()) {
             long[] words =
                     Arrays.stream(tokens).map(t -> t == mark || t < 0 ? 0 : t).toArray();
-            Tensor text = language.embed(Tensor.of(words, words.length)); // [B T, D]
+            Tensor text = embed.apply(Tensor.of(words, words.length)); // [B T, D]
             Tensor zero = Tensor.zeros(text.dtype(), text.device(), 1, text.size(1));
             Tensor all = images == null
                     ? Tensor.cat(0, text, zero)
