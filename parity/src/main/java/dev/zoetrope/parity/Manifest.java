@@ -19,6 +19,7 @@ import dev.zoetrope.models.dit.Sd3Transformer;
 import dev.zoetrope.models.language.LanguageModel;
 import dev.zoetrope.models.latte.LatteTransformer;
 import dev.zoetrope.models.llava.Llava;
+import dev.zoetrope.models.owl.Owl;
 import dev.zoetrope.models.sam.Sam;
 import dev.zoetrope.models.sam.SamConfig;
 import dev.zoetrope.models.siglip.Siglip;
@@ -82,6 +83,7 @@ final class Manifest {
         r.put("LatteTransformer3DModel", (c, w) -> new LatteTransformer(LatteTransformer.Config.of(c), w));
         r.put("WanTransformer3DModel", (c, w) -> new WanTransformer(WanTransformer.Config.of(c), w));
         r.put("DiTTransformer2DModel", (c, w) -> new Dit(Dit.Config.of(c), w));
+        r.put("MplugOwlForConditionalGeneration", (c, w) -> new Owl(Owl.Config.of(c), w));
         r.put("SamModel", (c, w) -> new Sam(SamConfig.of(c), w));
         r.put("sam_original", (c, w) -> {
             SamConfig sizes = SamConfig.original(c);

@@ -37,6 +37,7 @@ public final class Parity {
         ImageEntries.register(r);
         LanguageEntries.register(r);
         LanguageTrainingEntries.register(r);
+        OwlEntries.register(r);
         SamEntries.register(r);
         MetricEntries.register(r);
         PictureEntries.register(r);
