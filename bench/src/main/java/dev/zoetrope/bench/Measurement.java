@@ -2,6 +2,7 @@ package dev.zoetrope.bench;
 
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.models.blip2.QFormer;
 import dev.zoetrope.models.clip.Clip;
 import dev.zoetrope.models.cogvideox.CogVideoXTransformer;
 import dev.zoetrope.models.dit.Dit;
@@ -136,6 +137,19 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                         Tensor t = Tensor.of(new long[] {500, 500}, 2);
                         Tensor y = Tensor.of(new long[] {207, 1000}, 2);
                         return holding(w, () -> model.forward(x, t, y));
+                    }),
+            new Measurement(
+                    "blip2-qformer",
+                    "BLIP-2 Q-Former (12 layers, 768, cross-attention every 2nd): 32 queries on 257x1408 image features, "
+                            + "batch 8",
+                    false,
+                    dtype -> {
+                        Weights w = weights(dtype);
+                        QFormer model = new QFormer(QFormer.Config.of(Json.empty()), w);
+                        fill(w);
+                        Tensor queries = normal(dtype, 8, 32, 768);
+                        Tensor features = normal(dtype, 8, 257, 1408);
+                        return holding(w, () -> model.forward(queries, null, null, features));
                     }),
             new Measurement(
                     "cogvideox-2b-step",

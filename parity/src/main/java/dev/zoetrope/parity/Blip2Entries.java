@@ -1,14 +1,20 @@
 package dev.zoetrope.parity;
 
+import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Images;
 import dev.zoetrope.models.blip2.Blip2;
+import dev.zoetrope.models.blip2.Blip2Pretraining;
 import dev.zoetrope.models.blip2.Blip2Processor;
 import dev.zoetrope.models.blip2.Blip2Retrieval;
 import dev.zoetrope.models.language.Generation.Listener;
 import dev.zoetrope.models.language.Generation.Options;
+import dev.zoetrope.models.language.NextToken;
 import dev.zoetrope.models.language.Splice;
+import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.training.blip2.Stage1Loss;
+import dev.zoetrope.training.blip2.Stage1Loss.Negatives;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +26,8 @@ final class Blip2Entries {
     static void register(Map<String, Entry> entries) {
         entries.put("blip2.generate", Blip2Entries::generate);
         entries.put("blip2.match", Blip2Entries::match);
+        entries.put("blip2.stage1", Blip2Entries::stage1);
+        entries.put("blip2.stage2", Blip2Entries::stage2);
     }
 
     private static void generate(Case c, Answers answers) {
@@ -100,6 +108,62 @@ final class Blip2Entries {
             answers.put("image_embeds", images);
             answers.put("text_embeds", texts);
             answers.put("similarity", model.similarity(images, texts));
+        }
+    }
+
+    private static void stage1(Case c, Answers answers) {
+        Json p = c.params();
+        Stage1Loss losses = new Stage1Loss(
+                p.requireInt("bos_token_id"), p.get("pad_token_id", 0), p.get("label_smoothing", Stage1Loss.SMOOTHING));
+        try (Blip2Pretraining model = Blip2Pretraining.load(c.model())) {
+            Once once = new Once(answers);
+            TrainingSteps.run(c, answers, model.retrieval().weights(), (batch, parts) -> {
+                Tensor features = model.retrieval().features(batch.get("pixel_values"));
+                Stage1Loss.Batch b =
+                        new Stage1Loss.Batch(features, batch.get("input_ids"), batch.get("attention_mask"));
+                Tensor similarity = Stage1Loss.similarity(model, b);
+                Tensor match = Stage1Loss.matchLogits(
+                        model, b, new Negatives(batch.get("negative_images"), batch.get("negative_texts")));
+                Tensor caption = losses.captionLogits(model, b);
+                once.put(Map.of("similarity", similarity, "itm_logits", match, "itg_logits", caption));
+                parts.put("itc", losses.contrast(similarity));
+                parts.put("itm", Stage1Loss.match(match));
+                parts.put("itg", losses.caption(caption, b));
+                return parts.get("itc").add(parts.get("itm")).add(parts.get("itg"));
+            });
+        }
+    }
+
+    private static void stage2(Case c, Answers answers) {
+        try (Blip2 model = Blip2.load(c.model())) {
+            Once once = new Once(answers);
+            TrainingSteps.run(c, answers, model.weights(), (batch, parts) -> {
+                Splice row = model.join(
+                        batch.get("input_ids"),
+                        batch.get("attention_mask"),
+                        model.imageTokens(batch.get("pixel_values")));
+                Tensor logits = model.logits(row, null);
+                once.put(Map.of("logits", logits));
+                return NextToken.loss(logits, batch.get("labels"));
+            });
+        }
+    }
+
+    /** What is answered of the first step alone. */
+    private static final class Once {
+        private final Answers answers;
+        private boolean done;
+
+        Once(Answers answers) {
+            this.answers = answers;
+        }
+
+        void put(Map<String, Tensor> all) {
+            if (!done) {
+                all.forEach(
+                        (name, t) -> answers.put(name, Scope.detach(t.detach().copy())));
+                done = true;
+            }
         }
     }
 

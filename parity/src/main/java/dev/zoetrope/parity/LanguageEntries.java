@@ -145,8 +145,8 @@ final class LanguageEntries {
             Tensor start = t5.startTokens(mask.size(0));
             List<Tensor> steps = new ArrayList<>();
             try (Steps run = t5.start(last(encoded), mask)) {
-                Tensor chosen = Generation.run(
-                        run, start, options(c), Listener.NONE, s -> steps.add(Scope.detach(s.copy())));
+                Tensor chosen =
+                        Generation.run(run, start, options(c), Listener.NONE, s -> steps.add(Scope.detach(s.copy())));
                 answers.put("generated", Tensor.cat(1, start, chosen));
                 answers.put("step_logits", Tensor.stack(1, steps));
                 steps.forEach(Tensor::close);

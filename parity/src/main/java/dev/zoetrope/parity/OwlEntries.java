@@ -142,7 +142,9 @@ final class OwlEntries {
             answers.put("sequences_first", first(c, owl));
             long length = 6; // of the text that goes on without a picture
             Tensor words = ids.narrow(0, 1, 1).narrow(1, ids.size(1) - length, length);
-            answers.put("sequences_text_only", continued(owl, words, null, c.params().get("text_only_tokens", 6)));
+            answers.put(
+                    "sequences_text_only",
+                    continued(owl, words, null, c.params().get("text_only_tokens", 6)));
         }
     }
 
@@ -213,8 +215,8 @@ final class OwlEntries {
             }
             List<String> frozen = p.get("frozen_prefixes", List.of());
             List<String> trainable = p.get("trainable", List.of(""));
-            parameters.forEach((name, t) -> t.requireGrad(
-                    trainable.stream().anyMatch(name::contains) && frozen.stream().noneMatch(name::startsWith)));
+            parameters.forEach((name, t) -> t.requireGrad(trainable.stream().anyMatch(name::contains)
+                    && frozen.stream().noneMatch(name::startsWith)));
             scored(owl, joined(c, owl), answers).backward();
             for (String name : p.get("gradients_of", List.of())) {
                 Tensor parameter = parameters.get(name);

@@ -36,8 +36,7 @@ public final class Blip2 implements AutoCloseable {
      *     before the words
      * @param text the language model's own configuration
      */
-    public record Config(
-            Blip2Vision.Config vision, QFormer.Config qformer, int queries, int imageToken, Json text) {
+    public record Config(Blip2Vision.Config vision, QFormer.Config qformer, int queries, int imageToken, Json text) {
         public Config {
             Check.positive(queries, "num_query_tokens");
         }
@@ -129,7 +128,8 @@ public final class Blip2 implements AutoCloseable {
     private final Speaker speaker;
 
     public Blip2(Config c, Weights published) {
-        Weights w = published.initialised((name, init) -> name.contains("language_model.") ? init : QFormer.initial(c.qformer, name, init));
+        Weights w = published.initialised(
+                (name, init) -> name.contains("language_model.") ? init : QFormer.initial(c.qformer, name, init));
         weights = published;
         config = c;
         vision = new Blip2Vision(c.vision, w.at("vision_model"));
@@ -206,14 +206,7 @@ public final class Blip2 implements AutoCloseable {
 
     private Splice splice(Tensor ids, @Nullable Tensor mask, Tensor images) {
         return Splice.of(
-                speaker::embed,
-                Splice.Rule.IN_PLACE,
-                config.imageToken,
-                Integer.MAX_VALUE,
-                ids,
-                mask,
-                null,
-                images);
+                speaker::embed, Splice.Rule.IN_PLACE, config.imageToken, Integer.MAX_VALUE, ids, mask, null, images);
     }
 
     private static Splice kept(Scope s, Splice row) {

@@ -6,11 +6,9 @@ import dev.zoetrope.checkpoint.Pretrained;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.nn.Embedding;
 import dev.zoetrope.nn.Linear;
-import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.nio.file.Path;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**

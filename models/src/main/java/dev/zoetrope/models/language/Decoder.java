@@ -121,7 +121,12 @@ public abstract class Decoder implements LanguageModel {
             return Tensor.arange(past, past + tokens, 1).unsqueeze(0); // [1, T]
         }
         Check.shape(mask.shape(), "the mask", -1, past + tokens);
-        return mask.ne(0L).cumsum(1).narrow(1, past, tokens).sub(1L).relu(); // [B, T]
+        return counted(mask.ne(0L)).narrow(1, past, tokens); // [B, T]
+    }
+
+    /** Positions of all tokens so far, {@code [B, K]} BOOL, true for real ones {@code -> [B, K]} INT64. */
+    protected Tensor counted(Tensor real) {
+        return real.cumsum(1).sub(1L).relu();
     }
 
     @Override

@@ -20,11 +20,16 @@ public final class NextToken {
      *     place before
      */
     public static Tensor loss(Tensor logits, Tensor labels) {
+        return loss(logits, labels, 0);
+    }
+
+    /** @param smoothing the part of each label that goes to all tokens alike */
+    public static Tensor loss(Tensor logits, Tensor labels, double smoothing) {
         try (Scope s = Scope.open()) {
             long last = logits.size(1) - 1;
             Tensor scores = logits.narrow(1, 0, last).flatten(0, 1).to(DType.FLOAT32); // [B (T - 1), V]
             Tensor next = labels.narrow(1, 1, last).reshape(-1).to(logits.device());
-            return s.keep(Functional.crossEntropy(scores, next, IGNORED, 0));
+            return s.keep(Functional.crossEntropy(scores, next, IGNORED, smoothing));
         }
     }
 }

@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Axes: B rows, T tokens, D word_embed_proj_dim, D' hidden_size.
  */
 public final class Opt extends Decoder {
-    /** The table of positions starts with two rows that no position uses. */
+    /** The table of positions starts with a row that nothing uses and the row of padding. */
     private static final int FIRST_POSITION = 2;
 
     /**
@@ -118,6 +118,11 @@ public final class Opt extends Decoder {
                 c.wordWidth == c.hidden ? x -> x : new Linear(d.at("project_out"), c.hidden, c.wordWidth, false);
         Linear head = head(w, c.tied, table, words, false);
         return new Parts(words, layers, x -> narrow.forward(norm.forward(x)), head, null, c.positions);
+    }
+
+    @Override
+    protected Tensor counted(Tensor real) {
+        return real.cumsum(1).mul(real).sub(1L); // padding is before the first
     }
 
     @Override

@@ -315,7 +315,8 @@ public final class Llava implements AutoCloseable {
      * @param images {@code [I, N, D]} in reading order; null for none
      */
     public Splice join(Tensor ids, @Nullable Tensor mask, @Nullable Tensor labels, @Nullable Tensor images) {
-        return Splice.of(language::embed, config.layout.rule, config.imageToken, config.maxLength, ids, mask, labels, images);
+        return Splice.of(
+                language::embed, config.layout.rule, config.imageToken, config.maxLength, ids, mask, labels, images);
     }
 
     /** Scores of the next token at each place, {@code [B, T', V]}. */

@@ -101,8 +101,7 @@ public final class Owl implements AutoCloseable {
      * @param images {@code [I, Q + 1, D]} in reading order; null for none
      */
     public Splice join(Tensor ids, @Nullable Tensor mask, @Nullable Tensor labels, @Nullable Tensor images) {
-        return Splice.of(
-                language::embed, Splice.Rule.IN_PLACE, IMAGE, Integer.MAX_VALUE, ids, mask, labels, images);
+        return Splice.of(language::embed, Splice.Rule.IN_PLACE, IMAGE, Integer.MAX_VALUE, ids, mask, labels, images);
     }
 
     /**

@@ -40,8 +40,7 @@ public final class OwlProcessor implements AutoCloseable {
 
     /** Pictures are brought to the tower's size without regard to their shape, so that nothing is cut off. */
     public static ImageProcessor squashing(ImageProcessor published, int size) {
-        ImageProcessor.Step squash =
-                new ImageProcessor.Squash(new ImageProcessor.Size(size, size), Filter.BICUBIC);
+        ImageProcessor.Step squash = new ImageProcessor.Squash(new ImageProcessor.Size(size, size), Filter.BICUBIC);
         return new ImageProcessor(List.of(squash), published.scale(), published.mean(), published.std(), null);
     }
 

@@ -1,7 +1,6 @@
 package dev.zoetrope.models.owl;
 
 import dev.zoetrope.checkpoint.Check;
-import dev.zoetrope.checkpoint.Init;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.nn.Act;
@@ -88,15 +87,7 @@ public final class OwlVision {
         positions = e.tensor("position_embedding", 1, c.positions().size(), c.hidden);
         before = new LayerNorm(e.at("pre_layernorm"), c.hidden, c.eps);
         encoder = new PreNormEncoder(
-                w.at("encoder.layers"),
-                BLOCK,
-                c.layers,
-                c.hidden,
-                c.heads,
-                c.intermediate,
-                c.activation,
-                c.eps,
-                true);
+                w.at("encoder.layers"), BLOCK, c.layers, c.hidden, c.heads, c.intermediate, c.activation, c.eps, true);
         after = new LayerNorm(w.at("post_layernorm"), c.hidden, c.eps);
         w.ignorable("embeddings\\.position_ids");
     }
