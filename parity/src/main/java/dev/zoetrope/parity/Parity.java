@@ -30,19 +30,19 @@ public final class Parity {
 
     private static Map<String, Entry> entries() {
         Map<String, Entry> r = new TreeMap<>();
-        DiffusionTrainingEntries.register(r);
-        DiffusionEntries.register(r);
         Blip2Entries.register(r);
+        DiffusionEntries.register(r);
+        DiffusionTrainingEntries.register(r);
         DitEntries.register(r);
         ImageEntries.register(r);
         LanguageEntries.register(r);
         LanguageTrainingEntries.register(r);
-        OwlEntries.register(r);
-        SamEntries.register(r);
+        LlavaEntries.register(r);
         MetricEntries.register(r);
+        OwlEntries.register(r);
         PictureEntries.register(r);
         PictureTrainingEntries.register(r);
-        LlavaEntries.register(r);
+        SamEntries.register(r);
         SchedulerEntries.register(r);
         SeeingEntries.register(r);
         SeeingTrainingEntries.register(r);
