@@ -86,7 +86,8 @@ public final class BuiltIn {
     private static byte[] read(String model, String name) {
         try (@Nullable InputStream in = BuiltIn.class.getResourceAsStream(ROOT + model + "/" + name)) {
             if (in == null) {
-                throw new UserError("the built-in model " + model + " is not in this build (" + name + " is missing)");
+                throw new UserError("the built-in model " + model + " is not in this build (" + name
+                        + " is missing); name another model");
             }
             return in.readAllBytes();
         } catch (IOException e) {
