@@ -89,7 +89,9 @@ class SeeingTest {
     @Test
     void whatMakesNoClassesIsRefused() {
         assertThat(execute("zero-shot", red.toString(), "--labels", "cat,,dog", "--model", CLIP).err)
-                .contains("empty name");
+                .contains("is an empty name");
+        assertThat(execute("zero-shot", red.toString(), "--labels", "", "--model", CLIP).err)
+                .contains("the labels are empty");
         assertThat(execute("zero-shot", red.toString(), "--labels", "cat", "--template", "a photo", "--model", CLIP)
                         .err)
                 .contains("has no {}");

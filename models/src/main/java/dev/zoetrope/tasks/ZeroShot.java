@@ -68,9 +68,11 @@ public final class ZeroShot implements AutoCloseable {
 
     /** Refuses labels and sentences that make no classes, before a model is loaded. */
     public static void check(List<String> labels, List<String> templates) {
-        if (labels.isEmpty() || labels.stream().anyMatch(String::isBlank)) {
-            throw new UserError("the labels " + labels + (labels.isEmpty() ? " are empty" : " have an empty name")
-                    + "; name the classes to choose from, such as cat,dog,truck");
+        if (labels.stream().allMatch(String::isBlank)) {
+            throw new UserError("the labels are empty; name the classes to choose from, such as cat,dog,truck");
+        }
+        if (labels.stream().anyMatch(String::isBlank)) {
+            throw new UserError("among the labels " + labels + " is an empty name; take it out");
         }
         for (String t : templates) {
             if (!t.contains(PLACE)) {

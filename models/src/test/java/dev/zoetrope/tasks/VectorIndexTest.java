@@ -68,7 +68,8 @@ class VectorIndexTest {
                 .isInstanceOf(UserError.class)
                 .hasMessageContaining("made by a, not by b");
         try (Stream<Path> files = Files.list(folder)) {
-            for (Path file : files.filter(f -> f.toString().contains("segments_")).toList()) {
+            for (Path file :
+                    files.filter(f -> f.toString().contains("segments_")).toList()) {
                 Files.write(file, new byte[] {1, 2, 3});
             }
         }

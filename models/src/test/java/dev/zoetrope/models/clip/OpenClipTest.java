@@ -42,7 +42,8 @@ class OpenClipTest {
                 Tensor ids = Tensor.of(new long[] {38, 5, 6, 39, 0, 0, 38, 7, 39, 0, 0, 0}, 2, 6);
                 try (Clip read = Clip.load(file)) {
                     assertThat(read.config()).isEqualTo(CONFIG);
-                    assertThat(read.images(pixels).toFloats()).isEqualTo(drawn.images(pixels).toFloats());
+                    assertThat(read.images(pixels).toFloats())
+                            .isEqualTo(drawn.images(pixels).toFloats());
                     assertThat(read.texts(ids, null).toFloats())
                             .isEqualTo(drawn.texts(ids, null).toFloats());
                 }
