@@ -26,7 +26,8 @@ public record Ddpm(
         /** Where the network puts it between the logarithms of small and large, arXiv:2102.09672. */
         LEARNED_RANGE;
 
-        boolean learned() {
+        /** Whether the network says it. */
+        public boolean learned() {
             return this == LEARNED || this == LEARNED_RANGE;
         }
     }

@@ -1,11 +1,18 @@
 package dev.zoetrope.parity;
 
+import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.models.dit.Dit;
 import dev.zoetrope.models.dit.DitOriginal;
+import dev.zoetrope.models.dit.DitPipeline;
+import dev.zoetrope.models.dit.FluxPipeline;
 import dev.zoetrope.models.dit.FluxTransformer;
 import dev.zoetrope.models.dit.PixArtTransformer;
 import dev.zoetrope.models.dit.Sd3Transformer;
+import dev.zoetrope.models.dit.TextPipeline;
+import dev.zoetrope.models.ldm.PipelineFolder;
+import dev.zoetrope.models.ldm.Settings;
 import dev.zoetrope.nn.Rotary;
+import dev.zoetrope.schedulers.Draws;
 import dev.zoetrope.schedulers.Run;
 import dev.zoetrope.tensor.Tensor;
 import java.util.ArrayList;
@@ -21,6 +28,11 @@ final class DitEntries {
         entries.put("dit.forward", DitEntries::forward);
         entries.put("dit.original_forward", DitEntries::originalForward);
         entries.put("dit.original_sample", DitEntries::originalSample);
+        entries.put("dit.sample", DitEntries::sample);
+        entries.put("dit.sample_learned_sigma", DitEntries::sampleLearnedSigma);
+        entries.put("pixart.txt2img", DitEntries::textToImage);
+        entries.put("sd3.txt2img", DitEntries::textToImage);
+        entries.put("flux.txt2img", DitEntries::textToImage);
         entries.put("pixart.forward", DitEntries::pixArt);
         entries.put("sd3.forward", DitEntries::sd3);
         entries.put("flux.forward", DitEntries::flux);
@@ -76,6 +88,66 @@ final class DitEntries {
         }
         answers.put("samples", Tensor.stack(0, samples));
         answers.put("latents_final", x.chunk(2, 0).get(0));
+    }
+
+    private static void sample(Case c, Answers answers) {
+        try (DitPipeline pipeline = DitPipeline.load(c.model());
+                Draws draws = Draws.given(List.of(c.input("noise_0")));
+                Trace trace = new Trace()) {
+            int steps = c.params().requireInt("steps");
+            trace.answer(answers, pipeline.generate(labels(c), steps, guidance(c), draws, trace));
+        }
+    }
+
+    private static List<Integer> labels(Case c) {
+        return Arrays.stream(c.params().get("class_labels", new int[0])).boxed().toList();
+    }
+
+    private static void sampleLearnedSigma(Case c, Answers answers) {
+        List<Integer> labels = Arrays.stream(c.input("class_labels").toLongs())
+                .mapToObj(Math::toIntExact)
+                .toList();
+        List<Tensor> noise = c.input("noise").unbind(0);
+        PipelineFolder parts = PipelineFolder.ofParts(c.model());
+        try (Dit dit = Dit.load(parts.part("transformer"));
+                Draws draws = Draws.given(noise);
+                Trace trace = new Trace()) {
+            int steps = c.params().requireInt("steps");
+            DitPipeline.denoise(dit, parts.scheduler(), c.input("latents"), labels, steps, 1, draws, trace);
+            answers.put("samples", trace.samples());
+        }
+    }
+
+    private static void textToImage(Case c, Answers answers) {
+        Json p = c.params();
+        p.expect("clean_caption", false);
+        p.expect("use_resolution_binning", false);
+        Tensor latents = c.input("latents");
+        try (TextPipeline pipeline = TextPipeline.load(c.model());
+                Trace trace = new Trace()) {
+            if (pipeline instanceof FluxPipeline) {
+                // The case has tokens; they are drawn as latents, of which each holds 2 x 2.
+                double pixels = p.requireInt("height") * p.requireInt("width") / (4.0 * latents.size(1));
+                int factor = (int) Math.round(Math.sqrt(pixels));
+                latents = FluxPipeline.unpacked(
+                        latents, p.requireInt("height") / factor, p.requireInt("width") / factor);
+            }
+            try (Draws draws = Draws.given(List.of(latents))) {
+                int length = p.get("max_sequence_length", pipeline.textLength());
+                trace.answer(
+                        answers, pipeline.generate(settings(p), length, draws, trace));
+            }
+        }
+    }
+
+    private static Settings settings(Json p) {
+        return Settings.of(p.require("prompt"))
+                .withNegative(p.has("negative_prompt") ? p.require("negative_prompt") : null)
+                .withSize(p.get("width", 0), p.get("height", 0))
+                .withSteps(p.requireInt("steps"))
+                .withGuidance(p.get("guidance_scale", 1.0), 0)
+                .withClipSkip(p.get("clip_skip", 0))
+                .withCount(p.get("images_per_prompt", 1));
     }
 
     private static double guidance(Case c) {
