@@ -13,7 +13,7 @@ import dev.zoetrope.tensor.Tensor;
 @SuppressWarnings("ArrayRecordComponent") // never compared
 public record CogVideoXTable(
         double[] alphasCumprod, double lastAlpha, Prediction prediction, Spacing spacing, int offset) {
-    static CogVideoXTable of(Json j) {
+    public static CogVideoXTable of(Json j) {
         double shift = j.get("snr_shift_scale", 3.0);
         Check.positive(shift, "snr_shift_scale");
         try (Scope s = Scope.open()) {

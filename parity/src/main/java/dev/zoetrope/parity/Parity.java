@@ -46,6 +46,7 @@ public final class Parity {
         SchedulerEntries.register(r);
         SeeingEntries.register(r);
         SeeingTrainingEntries.register(r);
+        PackingEntries.register(r);
         TrainingEntries.register(r);
         VideoEntries.register(r);
         return r;

@@ -3,7 +3,6 @@ package dev.zoetrope.training.diffusion;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
-import java.util.Arrays;
 
 /**
  * Rectified flow, arXiv:2403.03206: at {@code x = (1 - sigma) x_0 + sigma noise} the network learns {@code noise - x_0}.
@@ -58,19 +57,11 @@ public record FlowLoss(Weighting weighting, double timesteps) {
      */
     public Tensor of(Denoiser network, Tensor clean, Tensor noise, Tensor sigmas) {
         try (Scope s = Scope.open()) {
-            Tensor sigma = perSample(sigmas, clean);
+            Tensor sigma = Rows.perSample(sigmas, clean);
             Tensor noisy = clean.mul(sigma.rsub(1)).add(noise.mul(sigma));
             Tensor answer = network.forward(noisy, sigmas.mul(timesteps));
             Tensor errors = answer.sub(noise.sub(clean)).square();
             return s.keep(errors.mul(weighting.of(sigma)).mean());
         }
-    }
-
-    /** {@code [B]} as {@code [B, 1, ...]} of as many axes as {@code like}. */
-    static Tensor perSample(Tensor numbers, Tensor like) {
-        long[] shape = new long[like.dim()];
-        Arrays.fill(shape, 1);
-        shape[0] = numbers.size(0);
-        return numbers.reshape(shape);
     }
 }

@@ -68,7 +68,7 @@ public final class HybridLoss {
      */
     public Parts of(Denoiser network, Tensor clean, Tensor noise, Tensor timesteps) {
         try (Scope s = Scope.open()) {
-            Row row = new Row(timesteps.toLongs(), clean);
+            Rows row = new Rows(timesteps.toLongs(), clean);
             Tensor noisy = clean.mul(row.of(t -> Math.sqrt(alphasCumprod[t])))
                     .add(noise.mul(row.of(t -> Math.sqrt(1 - alphasCumprod[t]))));
             Tensor answer = network.forward(noisy, timesteps);
@@ -86,7 +86,7 @@ public final class HybridLoss {
     }
 
     /** One term of the variational bound for each sample, {@code [B]}. */
-    private Tensor bound(Tensor clean, Tensor noisy, Tensor noise, Tensor place, Row row) {
+    private Tensor bound(Tensor clean, Tensor noisy, Tensor noise, Tensor place, Rows row) {
         Tensor predictedClean = noisy.mul(row.of(i -> 1 / Math.sqrt(alphasCumprod[i])))
                 .sub(noise.mul(row.of(i -> Math.sqrt(1 / alphasCumprod[i] - 1))));
         Tensor mean = posteriorMean(predictedClean, noisy, row);
@@ -111,7 +111,7 @@ public final class HybridLoss {
     }
 
     /** Of x_(t-1) given x_t and x_0. */
-    private Tensor posteriorMean(Tensor clean, Tensor noisy, Row row) {
+    private Tensor posteriorMean(Tensor clean, Tensor noisy, Rows row) {
         return clean.mul(row.of(i -> betas[i] * Math.sqrt(before(i)) / (1 - alphasCumprod[i])))
                 .add(noisy.mul(row.of(i -> (1 - before(i)) * Math.sqrt(1 - betas[i]) / (1 - alphasCumprod[i]))));
     }
@@ -149,21 +149,5 @@ public final class HybridLoss {
                 .tanh()
                 .add(1)
                 .mul(0.5);
-    }
-
-    @FunctionalInterface
-    private interface ByTimestep {
-        double at(int t);
-    }
-
-    /** A number for each sample by its timestep, {@code [B, 1, ...]}. */
-    private record Row(long[] t, Tensor like) {
-        Tensor of(ByTimestep f) {
-            double[] r = new double[t.length];
-            for (int i = 0; i < r.length; i++) {
-                r[i] = f.at(Math.toIntExact(t[i]));
-            }
-            return FlowLoss.perSample(Tensor.of(r, r.length).to(like.dtype()).to(like.device()), like);
-        }
     }
 }
