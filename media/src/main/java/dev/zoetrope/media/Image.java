@@ -3,6 +3,7 @@ package dev.zoetrope.media;
 import java.awt.image.BufferedImage;
 import java.awt.image.DataBufferByte;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * A picture of 8-bit RGB samples.
@@ -97,6 +98,30 @@ public record Image(int width, int height, byte[] rgb) {
             }
         }
         return new Image(width, height, out);
+    }
+
+    /** Pictures of one size side by side, so many in a row; places that are left over are black. */
+    public static Image sheet(List<Image> pictures, int columns) {
+        if (pictures.isEmpty() || columns < 1) {
+            throw new IllegalArgumentException("a sheet needs pictures and at least one column");
+        }
+        int w = pictures.get(0).width;
+        int h = pictures.get(0).height;
+        int across = Math.min(columns, pictures.size());
+        int down = (pictures.size() + across - 1) / across;
+        byte[] rgb = new byte[across * w * down * h * 3];
+        for (int i = 0; i < pictures.size(); i++) {
+            Image one = pictures.get(i);
+            if (one.width != w || one.height != h) {
+                throw new IllegalArgumentException("picture " + i + " of a sheet is " + one.width + " x " + one.height
+                        + ", the first is " + w + " x " + h);
+            }
+            for (int y = 0; y < h; y++) {
+                int to = ((i / across * h + y) * across + i % across) * w * 3;
+                System.arraycopy(one.rgb, y * w * 3, rgb, to, w * 3);
+            }
+        }
+        return new Image(across * w, down * h, rgb);
     }
 
     /**

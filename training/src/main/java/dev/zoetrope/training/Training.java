@@ -1,6 +1,7 @@
 package dev.zoetrope.training;
 
 import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.dit.DitTraining;
 import dev.zoetrope.training.judge.JudgeTraining;
 import dev.zoetrope.training.sam.SamTraining;
 import dev.zoetrope.training.seeing.PairTraining;
@@ -26,6 +27,7 @@ public final class Training {
         String system = r.settings().require("system");
         RunFolder folder = RunFolder.open(run, r, resume, listener);
         return switch (system) {
+            case "dit" -> DitTraining.run(r, folder, listener);
             case "sora" -> SoraTraining.run(r, folder, listener);
             case "vit" -> VitTraining.run(r, folder, listener);
             case "clip", "siglip" -> PairTraining.run(r, folder, listener);
@@ -33,7 +35,7 @@ public final class Training {
             case "judge" -> JudgeTraining.run(r, folder, listener);
             default ->
                 throw new UserError(recipe + ": system '" + system
-                        + "' has no recipe yet; there are: sora, judge, vit, clip, siglip, sam");
+                        + "' has no recipe yet; there are: dit, judge, sora, vit, clip, siglip, sam");
         };
     }
 }

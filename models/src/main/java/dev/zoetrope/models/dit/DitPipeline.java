@@ -4,7 +4,6 @@ import dev.zoetrope.checkpoint.Check;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.models.ldm.PipelineFolder;
 import dev.zoetrope.models.ldm.Pixels;
-import dev.zoetrope.models.vae.AutoencoderKl;
 import dev.zoetrope.schedulers.Ddpm;
 import dev.zoetrope.schedulers.Denoising;
 import dev.zoetrope.schedulers.Draws;
@@ -24,14 +23,15 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * Classes become pictures, arXiv:2212.09748: facebook/DiT-XL-2-256 and -512.
+ * Classes become pictures, arXiv:2212.09748: facebook/DiT-XL-2-256 and -512, and what the recipe {@code dit} leaves: a
+ * folder with {@code autoencoder}, or with neither that nor {@code vae} where the transformer works on pixels.
  *
  * <p>Not for use by several threads at once.
  */
 public final class DitPipeline implements AutoCloseable {
     private final Scheduler scheduler;
     private final Dit transformer;
-    private final AutoencoderKl vae;
+    private final PictureCode code;
     private final Json names;
     private final Parts parts;
 
@@ -39,13 +39,13 @@ public final class DitPipeline implements AutoCloseable {
         this.parts = parts;
         scheduler = f.scheduler();
         transformer = parts.add(Dit.load(f.part("transformer")));
-        vae = parts.add(AutoencoderKl.load(f.part("vae")));
+        code = parts.add(code(f));
         names = f.index().at("id2label");
     }
 
     public static DitPipeline load(Path folder) {
         PipelineFolder f = PipelineFolder.open(folder);
-        List.of("transformer", "vae", "scheduler").forEach(f::part);
+        List.of("transformer", "scheduler").forEach(f::part);
         Parts parts = new Parts();
         try {
             return new DitPipeline(f, parts);
@@ -53,6 +53,13 @@ public final class DitPipeline implements AutoCloseable {
             parts.close();
             throw e;
         }
+    }
+
+    private static PictureCode code(PipelineFolder f) {
+        if (f.names("autoencoder")) {
+            return PictureCode.video(f.part("autoencoder"));
+        }
+        return f.names("vae") ? PictureCode.kl(f.part("vae")) : PictureCode.pixels();
     }
 
     /** A class by its number, or by one of the names that the checkpoint has for it, as "tench" or "Tinca tinca". */
@@ -91,7 +98,7 @@ public final class DitPipeline implements AutoCloseable {
                 Scope s = Scope.open()) {
             Tensor start = draws.draw(labels.size(), c.inChannels(), c.side(), c.side());
             Tensor latents = denoise(transformer, scheduler, start, labels, steps, guidance, draws, observer);
-            return s.keep(Pixels.unit(vae.decode(vae.unscaled(latents))));
+            return s.keep(Pixels.unit(code.decode(latents)));
         }
     }
 

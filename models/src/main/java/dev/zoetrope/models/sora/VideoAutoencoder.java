@@ -23,7 +23,9 @@ import java.util.List;
  * <p>B clips, T frames, G groups, K latent channels, H x W pixels, h x w = H/8 x W/8.
  */
 public final class VideoAutoencoder {
-    private static final int PATCH = 8;
+    /** Pixels of a latent in height and width. */
+    public static final int FACTOR = 8;
+
     private static final int CHANNELS = 3;
 
     /**
@@ -54,7 +56,7 @@ public final class VideoAutoencoder {
         }
 
         int patchValues() {
-            return groupFrames * CHANNELS * PATCH * PATCH;
+            return groupFrames * CHANNELS * FACTOR * FACTOR;
         }
 
         /** Latent frames of a clip of so many frames. */
@@ -149,8 +151,8 @@ public final class VideoAutoencoder {
 
     /** Frames of a group as channels: {@code [B, 3, T, H, W] -> [B G, groupFrames * 3, H, W]}. */
     public Tensor groups(Tensor video) {
-        Check.divides(PATCH, (int) video.size(3), "patch size", "height of the video");
-        Check.divides(PATCH, (int) video.size(4), "patch size", "width of the video");
+        Check.divides(FACTOR, (int) video.size(3), "patch size", "height of the video");
+        Check.divides(FACTOR, (int) video.size(4), "patch size", "width of the video");
         try (Scope s = Scope.open()) {
             int frames = (int) video.size(2);
             int missing = config.groups(frames) * config.groupFrames() - frames;
@@ -170,7 +172,7 @@ public final class VideoAutoencoder {
             for (Residual r : encodeCoarse) {
                 h = r.forward(h);
             }
-            Tensor linear = analysis.forward(Functional.pixelUnshuffle(x, PATCH)); // [N, K, h, w]
+            Tensor linear = analysis.forward(Functional.pixelUnshuffle(x, FACTOR)); // [N, K, h, w]
             return s.keep(linear.add(encodeOut.forward(h)));
         }
     }
@@ -187,7 +189,7 @@ public final class VideoAutoencoder {
             for (Residual r : decodeFine) {
                 h = r.forward(h);
             }
-            Tensor linear = Functional.pixelShuffle(synthesis.forward(z.flatten(0, 1)), PATCH);
+            Tensor linear = Functional.pixelShuffle(synthesis.forward(z.flatten(0, 1)), FACTOR);
             Tensor y = linear.add(Functional.pixelShuffle(decodeOut.forward(h), 4)); // [B G, groupFrames * 3, H, W]
             return s.keep(y.unflatten(0, z.size(0), -1));
         }

@@ -24,15 +24,15 @@ import java.util.stream.Stream;
  * @param batch clips a worker and step
  * @param motions that its clips show: a bucket of the motions that are learnt last gives them more of the steps
  */
-record Bucket(int frames, World.Canvas canvas, double weight, int batch, Set<Motion> motions) {
+public record Bucket(int frames, World.Canvas canvas, double weight, int batch, Set<Motion> motions) {
     private static final Pattern SIZE = Pattern.compile("(\\d{1,4})x(\\d{1,4})");
 
-    Bucket {
+    public Bucket {
         Check.positive(frames, "frames");
         Check.positive(batch, "batch");
     }
 
-    static Bucket of(Json j) {
+    public static Bucket of(Json j) {
         String size = j.get("size", "64x64");
         Matcher m = SIZE.matcher(size);
         if (!m.matches()) {

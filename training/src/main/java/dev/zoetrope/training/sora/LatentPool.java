@@ -1,6 +1,5 @@
 package dev.zoetrope.training.sora;
 
-import dev.zoetrope.models.sora.VideoAutoencoder;
 import dev.zoetrope.tasks.VideoTensors;
 import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.Scope;
@@ -10,6 +9,7 @@ import dev.zoetrope.world.World;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -18,12 +18,12 @@ import org.jspecify.annotations.Nullable;
  * them is used several times (with other captions and other noise) before the next scenes replace it. What a batch holds
  * follows from its number alone.
  */
-final class LatentPool implements AutoCloseable {
+public final class LatentPool implements AutoCloseable {
     private static final int ENCODED_AT_ONCE = 32;
 
     private final World world;
     private final Bucket bucket;
-    private final VideoAutoencoder autoencoder;
+    private final UnaryOperator<Tensor> encoder;
     private final int size;
     private final int uses;
     private long filled = -1;
@@ -32,22 +32,23 @@ final class LatentPool implements AutoCloseable {
 
     /**
      * @param world of scenes of this bucket
+     * @param encoder from video {@code [B, 3, T, H, W]} in -1..1 to latents
      * @param size clips in the pool
      * @param uses times that each clip is trained on
      */
-    LatentPool(World world, Bucket bucket, VideoAutoencoder autoencoder, int size, int uses) {
+    public LatentPool(World world, Bucket bucket, UnaryOperator<Tensor> encoder, int size, int uses) {
         this.world = world;
         this.bucket = bucket;
-        this.autoencoder = autoencoder;
+        this.encoder = encoder;
         this.size = size / bucket.batch() * bucket.batch();
         this.uses = uses;
     }
 
     /** Some clips with what is known of them; {@code latents [B, K, G, h, w]}. */
-    record Batch(Tensor latents, List<Scene> scenes, long pass) {}
+    public record Batch(Tensor latents, List<Scene> scenes, long pass) {}
 
     /** Batch {@code number} of this pool's endless sequence; owned by the innermost scope. Only one thread at a time. */
-    synchronized Batch batch(long number) {
+    public synchronized Batch batch(long number) {
         int perPass = size / bucket.batch();
         long generation = number / ((long) perPass * uses);
         if (generation != filled) {
@@ -93,7 +94,7 @@ final class LatentPool implements AutoCloseable {
             for (int i = 0; i < size; i += ENCODED_AT_ONCE) {
                 try (Scope part = Scope.open()) {
                     Tensor video = video(scenes.subList(i, Math.min(size, i + ENCODED_AT_ONCE)));
-                    parts.add(part.keep(autoencoder.encode(video)));
+                    parts.add(part.keep(encoder.apply(video)));
                 }
             }
             latents = Scope.detach(Tensor.cat(0, parts));
@@ -102,7 +103,7 @@ final class LatentPool implements AutoCloseable {
     }
 
     /** Renders scenes of one size and length, {@code [B, 3, T, H, W]} in -1..1. */
-    static Tensor video(List<Scene> scenes) {
+    public static Tensor video(List<Scene> scenes) {
         Scene first = scenes.get(0);
         int bytes = first.bytes();
         byte[] all = new byte[bytes * scenes.size()];

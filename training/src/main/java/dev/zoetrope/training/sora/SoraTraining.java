@@ -1,10 +1,6 @@
 package dev.zoetrope.training.sora;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.zoetrope.checkpoint.AtomicFile;
 import dev.zoetrope.checkpoint.Json;
-import dev.zoetrope.checkpoint.Safetensors;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.media.Clip;
 import dev.zoetrope.media.Image;
@@ -15,10 +11,10 @@ import dev.zoetrope.models.sora.Sora;
 import dev.zoetrope.models.sora.SpaceTimeTransformer;
 import dev.zoetrope.models.sora.VideoAutoencoder;
 import dev.zoetrope.tasks.VideoTensors;
-import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.RandomSource;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.training.ModelFolder;
 import dev.zoetrope.training.Optimizer;
 import dev.zoetrope.training.Recipe;
 import dev.zoetrope.training.RunFolder;
@@ -27,7 +23,6 @@ import dev.zoetrope.training.Trainer;
 import dev.zoetrope.training.TrainingListener;
 import dev.zoetrope.world.Scene;
 import dev.zoetrope.world.World;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -226,12 +221,13 @@ public final class SoraTraining {
     /** Writes the finished model in float16. */
     private boolean export() {
         Path model = folder.file("model");
-        write(model.resolve("model_index.json"), Map.of("_class_name", "ZoetropeSora"));
+        ModelFolder.json(model.resolve("model_index.json"), Map.of("_class_name", "ZoetropeSora"));
         VideoAutoencoder.Config v = sora.autoencoder().config();
-        part(
+        ModelFolder.part(
                 model.resolve("autoencoder"),
+                "model.safetensors",
                 autoencoderWeights,
-                ordered(
+                ModelFolder.ordered(
                         "group_frames", v.groupFrames(),
                         "latent_channels", v.latentChannels(),
                         "width", v.width(),
@@ -239,10 +235,11 @@ public final class SoraTraining {
                         "encoder_blocks", v.encoderBlocks(),
                         "decoder_blocks", v.decoderBlocks()));
         CaptionEncoder.Config t = sora.captionEncoder().config();
-        part(
+        ModelFolder.part(
                 model.resolve("text_encoder"),
+                "model.safetensors",
                 textWeights,
-                ordered(
+                ModelFolder.ordered(
                         "vocab_size", t.vocabSize(),
                         "max_length", t.maxLength(),
                         "width", t.width(),
@@ -250,10 +247,11 @@ public final class SoraTraining {
                         "heads", t.heads(),
                         "queries", t.queries()));
         SpaceTimeTransformer.Config p = sora.transformer().config();
-        part(
+        ModelFolder.part(
                 model.resolve("transformer"),
+                "model.safetensors",
                 transformerWeights,
-                ordered(
+                ModelFolder.ordered(
                         "latent_channels", p.latentChannels(),
                         "patch_size", p.patchSize(),
                         "hidden_size", p.hiddenSize(),
@@ -265,32 +263,5 @@ public final class SoraTraining {
         Vocabulary.write(model.resolve("tokenizer"));
         listener.message("the model is in " + model);
         return true;
-    }
-
-    private static Map<String, Object> ordered(Object... pairs) {
-        Map<String, Object> m = new LinkedHashMap<>();
-        for (int i = 0; i < pairs.length; i += 2) {
-            m.put((String) pairs[i], pairs[i + 1]);
-        }
-        return m;
-    }
-
-    private static void part(Path folder, Weights weights, Map<String, Object> config) {
-        write(folder.resolve("config.json"), config);
-        try (Scope s = Scope.open()) {
-            Map<String, Tensor> halves = new LinkedHashMap<>();
-            weights.all().forEach((name, t) -> halves.put(name, t.detach().to(DType.FLOAT16)));
-            Safetensors.write(folder.resolve("model.safetensors"), halves, Map.of("format", "pt"));
-        }
-    }
-
-    private static void write(Path file, Map<String, Object> json) {
-        try {
-            byte[] text = (new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsString(json) + "\n")
-                    .getBytes(StandardCharsets.UTF_8);
-            AtomicFile.write(file, out -> out.write(text));
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException(e);
-        }
     }
 }

@@ -42,7 +42,7 @@ final class VideoStage implements Trainer.Objective, AutoCloseable {
         int uses = j.get("uses", 6);
         for (Bucket b : data.buckets()) {
             int clips = (int) Math.max(2L * b.batch(), Math.round(size * b.weight() * b.batch() / share(data)));
-            pools.add(new LatentPool(data.world(b), b, sora.autoencoder(), clips, uses));
+            pools.add(new LatentPool(data.world(b), b, sora.autoencoder()::encode, clips, uses));
         }
         used = new long[pools.size()];
     }

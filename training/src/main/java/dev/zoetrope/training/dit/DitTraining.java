@@ -1,0 +1,278 @@
+package dev.zoetrope.training.dit;
+
+import dev.zoetrope.checkpoint.AtomicFile;
+import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.media.Clip;
+import dev.zoetrope.media.Image;
+import dev.zoetrope.media.Images;
+import dev.zoetrope.models.dit.Dit;
+import dev.zoetrope.models.dit.DitPipeline;
+import dev.zoetrope.models.dit.PictureCode;
+import dev.zoetrope.schedulers.Denoising;
+import dev.zoetrope.schedulers.Scheduler;
+import dev.zoetrope.tasks.BuiltIn;
+import dev.zoetrope.tasks.VideoTensors;
+import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.RandomSource;
+import dev.zoetrope.tensor.Scope;
+import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.training.Metrics;
+import dev.zoetrope.training.ModelFolder;
+import dev.zoetrope.training.Recipe;
+import dev.zoetrope.training.RunFolder;
+import dev.zoetrope.training.TensorBoard;
+import dev.zoetrope.training.Trainer;
+import dev.zoetrope.training.TrainingListener;
+import dev.zoetrope.training.diffusion.HybridLoss;
+import dev.zoetrope.training.judge.ObjectJudge;
+import dev.zoetrope.training.sora.Bucket;
+import dev.zoetrope.training.sora.LatentPool;
+import dev.zoetrope.world.Level;
+import dev.zoetrope.world.Motion;
+import dev.zoetrope.world.Options;
+import dev.zoetrope.world.Style;
+import dev.zoetrope.world.World;
+import dev.zoetrope.world.WorldObject;
+import dev.zoetrope.world.WorldObjects;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+/**
+ * Trains a {@link Dit} on pictures of Carousel, one object each, whose name is the class: noise and variance are learned
+ * together, and a tenth of the labels say "no class", so that samples can be guided. It works on latents of the built-in
+ * video autoencoder, or on pixels.
+ */
+public final class DitTraining {
+    private static final int TIMESTEPS = 1000;
+    private static final int SHEET = 32;
+    private static final String NAME = "dit";
+
+    private final Json recipe;
+    private final Json stage;
+    private final RunFolder folder;
+    private final TrainingListener listener;
+    private final List<WorldObject> objects;
+    private final PictureCode code;
+    private final Weights weights;
+    private final Dit dit;
+    private final LatentPool pool;
+    private final HybridLoss objective;
+    private final double dropped;
+    private final int workers;
+
+    private DitTraining(Recipe r, RunFolder folder, TrainingListener listener) {
+        this.recipe = r.settings();
+        this.stage = recipe.at(NAME);
+        this.folder = folder;
+        this.listener = listener;
+        Json world = recipe.at("world");
+        List<String> names = world.get("objects", List.of());
+        objects = names.isEmpty() ? WorldObjects.first(world.get("first", 30)) : WorldObjects.named(names);
+        String latents = recipe.get("latents", "autoencoder");
+        code = switch (latents) {
+            case "autoencoder" -> PictureCode.video(BuiltIn.folder(BuiltIn.SORA).resolve("autoencoder"));
+            case "pixels" -> PictureCode.pixels();
+            default -> throw recipe.unsupported("latents", "autoencoder, pixels");
+        };
+        Bucket bucket = Bucket.of(stage);
+        pool = new LatentPool(world(world, bucket), bucket, this::encode, stage.get("pool", 1024), stage.get("uses", 8));
+        objective = HybridLoss.linear(TIMESTEPS, stage.get("vb_weight", 0.001));
+        dropped = stage.get("label_dropout", 0.1);
+        workers = stage.get("workers", 2);
+        try (RandomSource random = RandomSource.of(recipe.get("seed", 0L))) {
+            weights = Weights.draw(random);
+            dit = new Dit(config(bucket), weights);
+        }
+    }
+
+    private Dit.Config config(Bucket bucket) {
+        Json m = recipe.at("model");
+        int hidden = m.get("hidden_size", 192);
+        int heads = m.get("heads", 6);
+        int channels = code.channels();
+        return new Dit.Config(
+                bucket.canvas().height() / code.factor(),
+                m.get("patch_size", 1),
+                channels,
+                2 * channels,
+                m.get("layers", 6),
+                heads,
+                hidden / heads,
+                objects.size(),
+                true,
+                4,
+                1e-6,
+                1);
+    }
+
+    private World world(Json j, Bucket bucket) {
+        Style[] styles = j.get("styles", List.of("shaded")).stream()
+                .map(s -> Style.valueOf(s.toUpperCase(Locale.ROOT)))
+                .toArray(Style[]::new);
+        return new World(
+                recipe.get("seed", 0L),
+                Options.training()
+                        .levels(Level.L1)
+                        .objects(objects)
+                        .styles(styles)
+                        .motions(EnumSet.copyOf(bucket.motions()).toArray(Motion[]::new))
+                        .frames(1)
+                        .canvases(bucket.canvas()));
+    }
+
+    /** @return whether all steps are taken and the model is written */
+    public static boolean run(Recipe recipe, RunFolder folder, TrainingListener listener) {
+        DitTraining t = new DitTraining(recipe, folder, listener);
+        try (t.weights;
+                t.code;
+                t.pool) {
+            boolean done = new Trainer(
+                            NAME,
+                            Trainer.Settings.of(t.stage),
+                            t.weights.named(),
+                            List.of(),
+                            t::loss,
+                            folder,
+                            listener)
+                    .run(t::observe);
+            if (done) {
+                t.export();
+            }
+            return done;
+        }
+    }
+
+    /** {@code [B, 3, 1, H, W]} in -1..1 to {@code [B, C, h, w]}. */
+    private Tensor encode(Tensor video) {
+        try (Scope s = Scope.open()) {
+            return s.keep(code.encode(video.select(2, 0)));
+        }
+    }
+
+    private Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
+        LatentPool.Batch batch = pool.batch(step * workers + worker);
+        Tensor clean = batch.latents();
+        long[] labels = batch.scenes().stream()
+                .mapToLong(scene -> random.chance(dropped)
+                        ? objects.size()
+                        : objects.indexOf(scene.sprites().get(0).object()))
+                .toArray();
+        Tensor label = Tensor.of(labels, labels.length);
+        HybridLoss.Parts r = objective.of(
+                (x, t) -> dit.forward(x, t, label),
+                clean,
+                random.normal(clean.shape()),
+                random.integers(0, TIMESTEPS, labels.length));
+        metrics.add("noise", r.noise().item());
+        metrics.add("bound", r.bound().item());
+        return r.loss();
+    }
+
+    /** A sheet of guided samples of the first classes, and how many of them the judge recognises. */
+    private void observe(long step, TensorBoard board) {
+        List<Integer> labels =
+                IntStream.range(0, SHEET).mapToObj(i -> i % objects.size()).toList();
+        Dit.Config c = dit.config();
+        List<Image> pictures = new ArrayList<>();
+        try (Autograd.Mode off = Autograd.off();
+                Scope s = Scope.open();
+                RandomSource random = RandomSource.of(step);
+                ObjectJudge judge = ObjectJudge.builtIn()) {
+            Tensor latents = DitPipeline.denoise(
+                    dit,
+                    scheduler(),
+                    random.normal(SHEET, c.inChannels(), c.side(), c.side()),
+                    labels,
+                    stage.get("sample_steps", 25),
+                    stage.get("sample_guidance", 3.),
+                    random::normal,
+                    Denoising.Observer.NONE);
+            Tensor decoded = code.decode(latents).clamp(-1, 1); // [B, 3, H, W]
+            int right = 0;
+            for (int i = 0; i < SHEET; i++) {
+                Tensor one = decoded.select(0, i).unsqueeze(1);
+                right += judge.classify(one) == objects.get(labels.get(i)).id() ? 1 : 0;
+                Clip clip = VideoTensors.toClip(one, 1);
+                pictures.add(clip.frames().get(0));
+            }
+            double accuracy = right / (double) SHEET;
+            board.scalar(NAME + "/recognised", accuracy, step);
+            listener.report(step, Map.of("recognised", accuracy));
+        }
+        Image sheet = Image.sheet(pictures, 8);
+        Images.write(sheet, folder.file("samples.png"));
+        board.image(NAME + "/samples", Images.png(sheet, Map.of()), sheet.width(), sheet.height(), step);
+    }
+
+    private static Map<String, Object> schedule() {
+        return ModelFolder.ordered(
+                "_class_name", "DDPMScheduler",
+                "num_train_timesteps", TIMESTEPS,
+                "beta_schedule", "linear",
+                "beta_start", 0.0001,
+                "beta_end", 0.02,
+                "clip_sample", false,
+                "prediction_type", "epsilon",
+                "timestep_spacing", "trailing",
+                "variance_type", "learned_range");
+    }
+
+    private static Scheduler scheduler() {
+        return Scheduler.of(Json.of("the schedule of the recipe", schedule()));
+    }
+
+    /** Names and configuration are diffusers', but for the autoencoder. */
+    private void export() {
+        Path model = folder.file("model");
+        Dit.Config c = dit.config();
+        Map<String, Object> names = new LinkedHashMap<>();
+        for (int i = 0; i < objects.size(); i++) {
+            names.put(Integer.toString(i), objects.get(i).name());
+        }
+        Map<String, Object> index = ModelFolder.ordered(
+                "_class_name", "DiTPipeline",
+                "id2label", names,
+                "scheduler", List.of("diffusers", "DDPMScheduler"),
+                "transformer", List.of("diffusers", "DiTTransformer2DModel"));
+        if (code instanceof PictureCode.OfVideo) {
+            index.put("autoencoder", List.of("zoetrope", "VideoAutoencoder"));
+            copy(BuiltIn.folder(BuiltIn.SORA).resolve("autoencoder"), model.resolve("autoencoder"));
+        }
+        ModelFolder.json(model.resolve("model_index.json"), index);
+        ModelFolder.json(model.resolve("scheduler").resolve("scheduler_config.json"), schedule());
+        ModelFolder.part(
+                model.resolve("transformer"),
+                "diffusion_pytorch_model.safetensors",
+                weights,
+                ModelFolder.ordered(
+                        "_class_name", "DiTTransformer2DModel",
+                        "sample_size", c.side(),
+                        "patch_size", c.patch(),
+                        "in_channels", c.inChannels(),
+                        "out_channels", c.outChannels(),
+                        "num_layers", c.layers(),
+                        "num_attention_heads", c.heads(),
+                        "attention_head_dim", c.headSize(),
+                        "num_embeds_ada_norm", c.classes(),
+                        "norm_type", "ada_norm_zero",
+                        "norm_elementwise_affine", false,
+                        "activation_fn", "gelu-approximate",
+                        "attention_bias", true,
+                        "norm_eps", c.eps()));
+        listener.message("the model is in " + model);
+    }
+
+    private static void copy(Path from, Path to) {
+        for (String file : List.of("config.json", "model.safetensors")) {
+            AtomicFile.write(to.resolve(file), out -> Files.copy(from.resolve(file), out));
+        }
+    }
+}
