@@ -15,9 +15,7 @@ import dev.zoetrope.models.ldm.SemanticSynthesis;
 import dev.zoetrope.models.ldm.Settings;
 import dev.zoetrope.models.ldm.StableDiffusion;
 import dev.zoetrope.models.unet.Condition;
-import dev.zoetrope.schedulers.Denoising;
 import dev.zoetrope.schedulers.Draws;
-import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
@@ -42,32 +40,6 @@ final class DiffusionEntries {
         entries.put("ldm.unconditional", DiffusionEntries::unconditional);
         entries.put("ldm.class_conditional", DiffusionEntries::classConditional);
         entries.put("ldm.semantic", DiffusionEntries::semantic);
-    }
-
-    /** Keeps what the steps of a run make. */
-    private static final class Trace implements Denoising.Observer, AutoCloseable {
-        private final List<Tensor> predictions = new ArrayList<>();
-        private final List<Tensor> samples = new ArrayList<>();
-
-        @Override
-        public boolean step(Denoising.Step step) {
-            predictions.add(Scope.detach(step.prediction().alias()));
-            samples.add(Scope.detach(step.sample().alias()));
-            return true;
-        }
-
-        /** Under the names of pipelines, and {@code image} with the channels last. */
-        void answer(Answers answers, Tensor unit) {
-            answers.put("model_outputs", Tensor.stack(0, predictions));
-            answers.put("latents_steps", Tensor.stack(0, samples));
-            answers.put("image", unit.permute(0, 2, 3, 1).contiguous());
-        }
-
-        @Override
-        public void close() {
-            predictions.forEach(Tensor::close);
-            samples.forEach(Tensor::close);
-        }
     }
 
     private static Draws draws(Case c) {
@@ -140,7 +112,7 @@ final class DiffusionEntries {
                     draws,
                     trace);
             trace.answer(answers, image);
-            answers.put("samples", Tensor.stack(0, trace.samples));
+            answers.put("samples", trace.samples());
         }
     }
 

@@ -10,7 +10,6 @@ import dev.zoetrope.models.dit.PixArtTransformer;
 import dev.zoetrope.models.dit.Sd3Transformer;
 import dev.zoetrope.models.dit.TextPipeline;
 import dev.zoetrope.models.ldm.PipelineFolder;
-import dev.zoetrope.models.ldm.Settings;
 import dev.zoetrope.nn.Rotary;
 import dev.zoetrope.schedulers.Draws;
 import dev.zoetrope.schedulers.Run;
@@ -129,25 +128,14 @@ final class DitEntries {
                 // The case has tokens; they are drawn as latents, of which each holds 2 x 2.
                 double pixels = p.requireInt("height") * p.requireInt("width") / (4.0 * latents.size(1));
                 int factor = (int) Math.round(Math.sqrt(pixels));
-                latents = FluxPipeline.unpacked(
-                        latents, p.requireInt("height") / factor, p.requireInt("width") / factor);
+                latents =
+                        FluxPipeline.unpacked(latents, p.requireInt("height") / factor, p.requireInt("width") / factor);
             }
             try (Draws draws = Draws.given(List.of(latents))) {
                 int length = p.get("max_sequence_length", pipeline.textLength());
-                trace.answer(
-                        answers, pipeline.generate(settings(p), length, draws, trace));
+                trace.answer(answers, pipeline.generate(DiffusionEntries.settings(p), length, draws, trace));
             }
         }
-    }
-
-    private static Settings settings(Json p) {
-        return Settings.of(p.require("prompt"))
-                .withNegative(p.has("negative_prompt") ? p.require("negative_prompt") : null)
-                .withSize(p.get("width", 0), p.get("height", 0))
-                .withSteps(p.requireInt("steps"))
-                .withGuidance(p.get("guidance_scale", 1.0), 0)
-                .withClipSkip(p.get("clip_skip", 0))
-                .withCount(p.get("images_per_prompt", 1));
     }
 
     private static double guidance(Case c) {

@@ -53,8 +53,7 @@ record Canvas(AutoencoderKl vae, int side, int patch) {
     Tensor picture(Settings s, Tensor latents) {
         try (Scope scope = Scope.open()) {
             Tensor z = vae.unscaled(latents);
-            return scope.keep(
-                    Pixels.unit(s.tiled() ? vae.decode(z, vae.config().tiling()) : vae.decode(z)));
+            return scope.keep(Pixels.unit(s.tiled() ? vae.decode(z, vae.config().tiling()) : vae.decode(z)));
         }
     }
 }

@@ -80,8 +80,10 @@ public final class DitPipeline implements AutoCloseable {
                 near.add(names.get(id, ""));
             }
         }
-        throw new UserError("class '" + nameOrNumber + "' is none of the " + transformer.config().classes()
-                + " of this model; give a number from 0 to " + (transformer.config().classes() - 1)
+        throw new UserError("class '" + nameOrNumber + "' is none of the "
+                + transformer.config().classes()
+                + " of this model; give a number from 0 to "
+                + (transformer.config().classes() - 1)
                 + (near.isEmpty() ? "" : ", or one of these names: " + near));
     }
 
@@ -91,8 +93,7 @@ public final class DitPipeline implements AutoCloseable {
      * @param guidance how much the class counts; up to 1 there is no guidance
      * @return {@code [B, 3, H, W]} in 0..1, owned by the innermost scope
      */
-    public Tensor generate(
-            List<Integer> labels, int steps, double guidance, Draws draws, Denoising.Observer observer) {
+    public Tensor generate(List<Integer> labels, int steps, double guidance, Draws draws, Denoising.Observer observer) {
         Dit.Config c = transformer.config();
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open()) {

@@ -111,12 +111,12 @@ public final class FluxPipeline implements TextPipeline {
     }
 
     private Denoising.Network network(Settings s, int textLength, int rows, int columns) {
-        int length = Math.min(clip.tokenizer().maxLength(), clip.encoder().config().positions());
+        int length =
+                Math.min(clip.tokenizer().maxLength(), clip.encoder().config().positions());
         Tensor ids = clip.ids(List.of(s.prompt()), length);
         Tensor one = clip.encoder().pooled(ids, clip.encoder().forward(ids, null));
         Tensor pooled = one.repeatInterleave(s.count(), 0);
-        Tensor text =
-                t5.encode(List.of(s.prompt()), textLength, false).states().repeatInterleave(s.count(), 0);
+        Tensor text = t5.encode(List.of(s.prompt()), textLength, false).states().repeatInterleave(s.count(), 0);
         Tensor pictureIds = ids(rows, columns);
         Tensor textIds = Tensor.zeros(textLength, 3);
         Tensor guidance = transformer.config().guidance() ? Tensor.full(s.guidance(), s.count()) : null;

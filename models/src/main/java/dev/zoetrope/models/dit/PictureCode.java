@@ -94,7 +94,8 @@ public interface PictureCode extends AutoCloseable {
 
     /** The folder of a {@link VideoAutoencoder}, to which a picture is a clip of one frame. */
     static PictureCode video(Path folder) {
-        return Pretrained.load(folder, (json, w) -> new OfVideo(new VideoAutoencoder(VideoAutoencoder.Config.of(json), w), w));
+        return Pretrained.load(
+                folder, (json, w) -> new OfVideo(new VideoAutoencoder(VideoAutoencoder.Config.of(json), w), w));
     }
 
     /** Pictures as clips of one frame. */

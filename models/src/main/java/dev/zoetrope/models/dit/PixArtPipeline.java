@@ -96,8 +96,8 @@ public final class PixArtPipeline implements TextPipeline {
         boolean learnsSigma = transformer.config().outChannels() == 2 * channels;
         return (x, timestep) -> {
             Tensor input = guidance.isOn() ? Tensor.cat(0, x, x) : x;
-            Tensor answer = transformer.forward(new PixArtTransformer.Input(
-                    input, Tensor.full(timestep, rows), text, mask, size, ratio));
+            Tensor answer = transformer.forward(
+                    new PixArtTransformer.Input(input, Tensor.full(timestep, rows), text, mask, size, ratio));
             Tensor guided = guidance.isOn() ? guidance.of(answer) : answer;
             return learnsSigma ? guided.narrow(1, 0, channels) : guided;
         };

@@ -124,7 +124,8 @@ public final class Sd3Pipeline implements TextPipeline {
         List<Tensor> pooled = new ArrayList<>();
         for (Prompts.Tower tower : towers) {
             ClipText encoder = tower.encoder();
-            int length = Math.min(tower.tokenizer().maxLength(), encoder.config().positions());
+            int length =
+                    Math.min(tower.tokenizer().maxLength(), encoder.config().positions());
             Tensor ids = tower.ids(List.of(text), length);
             states.add(encoder.hiddenState(ids, null, -2 - skip));
             pooled.add(encoder.projected(encoder.pooled(ids, encoder.forward(ids, null))));

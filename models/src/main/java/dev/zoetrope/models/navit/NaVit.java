@@ -165,7 +165,8 @@ public final class NaVit implements AutoCloseable {
         for (int i = 0; i < packing.places().size(); i++) {
             r.add(i);
         }
-        r.sort((a, b) -> packing.places().get(a).offset() - packing.places().get(b).offset());
+        r.sort((a, b) ->
+                packing.places().get(a).offset() - packing.places().get(b).offset());
         return r;
     }
 
@@ -206,8 +207,7 @@ public final class NaVit implements AutoCloseable {
             qkv = new Linear(w.at("qkv"), c.hidden, 3L * c.hidden);
             proj = new Linear(w.at("proj"), c.hidden, c.hidden);
             mlpNorm = new LayerNorm(w.at("norm2"), c.hidden, EPS);
-            mlp = new Mlp(
-                    new Linear(w.at("fc1"), c.hidden, c.mlp), Act.GELU, new Linear(w.at("fc2"), c.mlp, c.hidden));
+            mlp = new Mlp(new Linear(w.at("fc1"), c.hidden, c.mlp), Act.GELU, new Linear(w.at("fc2"), c.mlp, c.hidden));
         }
 
         Tensor forward(Tensor x, Tensor mask) { // [R, T, D]

@@ -83,7 +83,8 @@ public final class DitTraining {
             default -> throw recipe.unsupported("latents", "autoencoder, pixels");
         };
         Bucket bucket = Bucket.of(stage);
-        pool = new LatentPool(world(world, bucket), bucket, this::encode, stage.get("pool", 1024), stage.get("uses", 8));
+        pool = new LatentPool(
+                world(world, bucket), bucket, this::encode, stage.get("pool", 1024), stage.get("uses", 8));
         objective = HybridLoss.linear(TIMESTEPS, stage.get("vb_weight", 0.001));
         dropped = stage.get("label_dropout", 0.1);
         workers = stage.get("workers", 2);
@@ -135,13 +136,7 @@ public final class DitTraining {
                 t.code;
                 t.pool) {
             boolean done = new Trainer(
-                            NAME,
-                            Trainer.Settings.of(t.stage),
-                            t.weights.named(),
-                            List.of(),
-                            t::loss,
-                            folder,
-                            listener)
+                            NAME, Trainer.Settings.of(t.stage), t.weights.named(), List.of(), t::loss, folder, listener)
                     .run(t::observe);
             if (done) {
                 t.export();
@@ -238,10 +233,14 @@ public final class DitTraining {
             names.put(Integer.toString(i), objects.get(i).name());
         }
         Map<String, Object> index = ModelFolder.ordered(
-                "_class_name", "DiTPipeline",
-                "id2label", names,
-                "scheduler", List.of("diffusers", "DDPMScheduler"),
-                "transformer", List.of("diffusers", "DiTTransformer2DModel"));
+                "_class_name",
+                "DiTPipeline",
+                "id2label",
+                names,
+                "scheduler",
+                List.of("diffusers", "DDPMScheduler"),
+                "transformer",
+                List.of("diffusers", "DiTTransformer2DModel"));
         if (code instanceof PictureCode.OfVideo) {
             index.put("autoencoder", List.of("zoetrope", "VideoAutoencoder"));
             copy(BuiltIn.folder(BuiltIn.SORA).resolve("autoencoder"), model.resolve("autoencoder"));
