@@ -16,7 +16,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class BenchTest {
-    private static final Bench.Options ONE = new Bench.Options(List.of("dit-xl2-block"), DType.FLOAT32, 1, 0);
+    private static final Bench.Options ONE = new Bench.Options(List.of("dit-xl2-block"), DType.FLOAT32, "float32", 1, 0);
 
     @Test
     void aLineOfJsonForEachMeasurement() {
@@ -47,7 +47,7 @@ class BenchTest {
 
     @Test
     void anUnknownNameListsWhatThereIs() {
-        assertThatThrownBy(() -> Bench.run(new Bench.Options(List.of("dit"), DType.FLOAT32, 1, 0), System.out))
+        assertThatThrownBy(() -> Bench.run(new Bench.Options(List.of("dit"), DType.FLOAT32, "float32", 1, 0), System.out))
                 .isInstanceOf(UserError.class)
                 .hasMessageContaining("'dit'")
                 .hasMessageContaining("dit-b2-train");

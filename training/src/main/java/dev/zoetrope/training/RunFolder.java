@@ -6,10 +6,13 @@ import dev.zoetrope.checkpoint.Safetensors;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -19,15 +22,18 @@ import org.jspecify.annotations.Nullable;
 /**
  * The folder of one training run: the recipe, and for each stage its last checkpoints and its event files. A checkpoint
  * is written aside and moved into place as a whole, so whatever stops the process, the newest one that is there is good.
+ * While it is open no other process can train in it.
  */
-public final class RunFolder {
+public final class RunFolder implements AutoCloseable {
     private static final int KEPT = 2;
     private static final String STATE = "state.json";
 
     private final Path folder;
+    private final FileChannel lock;
 
-    private RunFolder(Path folder) {
+    private RunFolder(Path folder, FileChannel lock) {
         this.folder = folder;
+        this.lock = lock;
     }
 
     /**
@@ -36,8 +42,8 @@ public final class RunFolder {
      */
     public static RunFolder open(Path folder, Recipe recipe, boolean resume, TrainingListener listener) {
         Path kept = folder.resolve("recipe.json");
+        FileChannel lock = lock(folder);
         try {
-            Files.createDirectories(folder);
             if (Files.exists(kept) && resume) {
                 List<String> before = Files.readAllLines(kept);
                 recipe.text()
@@ -48,11 +54,48 @@ public final class RunFolder {
                 throw new UserError(
                         folder + " holds a run already: go on with --resume, or name another folder with --run");
             }
+            AtomicFile.write(kept, out -> out.write(utf8(recipe.text())));
+            return new RunFolder(folder, lock);
+        } catch (IOException e) {
+            close(lock);
+            throw new UserError(folder + ": cannot be read: " + e.getMessage(), e);
+        } catch (RuntimeException e) {
+            close(lock);
+            throw e;
+        }
+    }
+
+    /** The operating system lets go of it however the process ends. */
+    private static FileChannel lock(Path folder) {
+        FileChannel channel = null;
+        try {
+            Files.createDirectories(folder);
+            channel = FileChannel.open(folder.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+            if (channel.tryLock() != null) {
+                return channel;
+            }
+        } catch (OverlappingFileLockException e) {
+            // this process trains in it
         } catch (IOException e) {
             throw new UserError(folder + ": cannot be written: " + e.getMessage(), e);
         }
-        AtomicFile.write(kept, out -> out.write(utf8(recipe.text())));
-        return new RunFolder(folder);
+        close(channel);
+        throw new UserError(folder + ": another training runs in this folder; stop it first, or name another with --run");
+    }
+
+    private static void close(@Nullable FileChannel lock) {
+        try {
+            if (lock != null) {
+                lock.close();
+            }
+        } catch (IOException e) {
+            // nothing was written to it
+        }
+    }
+
+    @Override
+    public void close() {
+        close(lock);
     }
 
     public Path path() {

@@ -1,5 +1,7 @@
 package dev.zoetrope.training;
 
+import static java.util.Map.entry;
+
 import dev.zoetrope.tensor.UserError;
 import dev.zoetrope.training.dit.DitTraining;
 import dev.zoetrope.training.judge.JudgeTraining;
@@ -9,9 +11,25 @@ import dev.zoetrope.training.seeing.VitTraining;
 import dev.zoetrope.training.sora.SoraTraining;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.TreeMap;
 
 /** Trains what a recipe describes. */
 public final class Training {
+    /** How a system is trained. */
+    private interface Procedure {
+        /** @return whether the run is complete */
+        boolean run(Recipe recipe, RunFolder folder, TrainingListener listener);
+    }
+
+    private static final Map<String, Procedure> SYSTEMS = new TreeMap<>(Map.ofEntries(
+            entry("clip", PairTraining::run),
+            entry("dit", DitTraining::run),
+            entry("judge", JudgeTraining::run),
+            entry("sam", SamTraining::run),
+            entry("siglip", PairTraining::run),
+            entry("sora", SoraTraining::run),
+            entry("vit", VitTraining::run)));
+
     private Training() {}
 
     /**
@@ -25,17 +43,13 @@ public final class Training {
             Path recipe, Map<String, String> overrides, Path run, boolean resume, TrainingListener listener) {
         Recipe r = Recipe.read(recipe, overrides);
         String system = r.settings().require("system");
-        RunFolder folder = RunFolder.open(run, r, resume, listener);
-        return switch (system) {
-            case "dit" -> DitTraining.run(r, folder, listener);
-            case "sora" -> SoraTraining.run(r, folder, listener);
-            case "vit" -> VitTraining.run(r, folder, listener);
-            case "clip", "siglip" -> PairTraining.run(r, folder, listener);
-            case "sam" -> SamTraining.run(r, folder, listener);
-            case "judge" -> JudgeTraining.run(r, folder, listener);
-            default ->
-                throw new UserError(recipe + ": system '" + system
-                        + "' has no recipe yet; there are: dit, judge, sora, vit, clip, siglip, sam");
-        };
+        Procedure procedure = SYSTEMS.get(system);
+        if (procedure == null) {
+            throw new UserError(recipe + ": system '" + system + "' has no recipe; there are: "
+                    + String.join(", ", SYSTEMS.keySet()));
+        }
+        try (RunFolder folder = RunFolder.open(run, r, resume, listener)) {
+            return procedure.run(r, folder, listener);
+        }
     }
 }

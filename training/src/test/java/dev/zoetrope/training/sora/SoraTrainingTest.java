@@ -110,6 +110,21 @@ class SoraTrainingTest {
     }
 
     @Test
+    void twoTrainingsDoNotShareAFolder() {
+        Path shared = folder.resolve("shared");
+        TrainingListener second = new TrainingListener() {
+            @Override
+            public boolean step(long step, long steps) {
+                assertThatThrownBy(() -> Training.run(recipe, Map.of(), shared, true, new TrainingListener() {}))
+                        .isInstanceOf(UserError.class)
+                        .hasMessageContaining("another training");
+                return false;
+            }
+        };
+        assertThat(Training.run(recipe, Map.of(), shared, false, second)).isFalse();
+    }
+
+    @Test
     void aCutCheckpointIsRefusedByName() throws IOException {
         Path copy = folder.resolve("cut");
         for (String part : List.of("autoencoder", "text_encoder", "transformer", "tokenizer")) {
