@@ -16,6 +16,7 @@ import dev.zoetrope.models.dit.DitOriginal;
 import dev.zoetrope.models.dit.FluxTransformer;
 import dev.zoetrope.models.dit.PixArtTransformer;
 import dev.zoetrope.models.dit.Sd3Transformer;
+import dev.zoetrope.models.imagebind.ImageBind;
 import dev.zoetrope.models.language.LanguageModel;
 import dev.zoetrope.models.latte.LatteTransformer;
 import dev.zoetrope.models.llava.Llava;
@@ -93,6 +94,7 @@ final class Manifest {
         r.put("UNet2DConditionModel", (c, w) -> new ConditionalUnet(ConditionalUnet.Config.of(c), w));
         r.put("AutoencoderKL", (c, w) -> new AutoencoderKl(AutoencoderKl.Config.of(c), w));
         r.put("VQModel", (c, w) -> new VqModel(VqModel.Config.of(c), w));
+        r.put("imagebind", (c, w) -> new ImageBind(ImageBind.Config.of(c), w));
         r.put("dit", (c, w) -> DitOriginal.of(DitOriginal.config(c), w));
         r.put("FluxTransformer2DModel", (c, w) -> new FluxTransformer(FluxTransformer.Config.of(c), w));
         r.put("PixArtTransformer2DModel", (c, w) -> new PixArtTransformer(PixArtTransformer.Config.of(c), w));

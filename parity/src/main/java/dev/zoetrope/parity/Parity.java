@@ -34,6 +34,7 @@ public final class Parity {
         DiffusionEntries.register(r);
         DiffusionTrainingEntries.register(r);
         DitEntries.register(r);
+        ImageBindEntries.register(r);
         ImageEntries.register(r);
         LanguageEntries.register(r);
         LanguageTrainingEntries.register(r);
