@@ -235,6 +235,15 @@ public record ImageProcessor(List<Step> steps, double scale, double[] mean, doub
         return of(Json.read(file));
     }
 
+    /**
+     * To a square whatever the aspect ratio, with CLIP's mean and deviation: what the code of a release does that has no
+     * preprocessor_config.json.
+     */
+    public static ImageProcessor clipSquare(int side) {
+        return new ImageProcessor(
+                List.of(new Squash(new Size(side, side), Filter.BICUBIC)), 1.0 / 255, CLIP_MEAN, CLIP_STD, null);
+    }
+
     /** The processor of the high-resolution tower in a hybrid encoder's configuration. */
     public static ImageProcessor highResolution(Json config) {
         Kind kind = Kind.of(config);

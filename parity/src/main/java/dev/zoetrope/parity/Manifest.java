@@ -11,6 +11,8 @@ import dev.zoetrope.models.clip.ClipText;
 import dev.zoetrope.models.clip.ClipVision;
 import dev.zoetrope.models.cogvideox.CogVideoXAutoencoder;
 import dev.zoetrope.models.cogvideox.CogVideoXTransformer;
+import dev.zoetrope.models.cogvlm.CogVlm;
+import dev.zoetrope.models.deepseekvl.DeepSeekVl;
 import dev.zoetrope.models.dit.Dit;
 import dev.zoetrope.models.dit.DitOriginal;
 import dev.zoetrope.models.dit.FluxTransformer;
@@ -101,6 +103,9 @@ final class Manifest {
         r.put("SD3Transformer2DModel", (c, w) -> new Sd3Transformer(Sd3Transformer.Config.of(c), w));
         r.put("Blip2ForConditionalGeneration", (c, w) -> new Blip2(Blip2.Config.of(c), w));
         r.put("Blip2ForImageTextRetrieval", (c, w) -> new Blip2Retrieval(Blip2Retrieval.Config.of(c), w));
+        r.put("cogvlm", (c, w) -> new CogVlm(CogVlm.Config.of(c), w));
+        r.put("DeepseekVLForConditionalGeneration", (c, w) -> new DeepSeekVl(DeepSeekVl.Config.of(c), w));
+        r.put("DeepseekVLHybridForConditionalGeneration", (c, w) -> new DeepSeekVl(DeepSeekVl.Config.of(c), w));
         r.put("BertModel", (c, w) -> new Bert(Bert.Config.of(c), w));
         r.put("T5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));
         r.put("UMT5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));

@@ -35,6 +35,7 @@ public final class Parity {
         DiffusionTrainingEntries.register(r);
         DitEntries.register(r);
         ImageBindEntries.register(r);
+        ExpertEntries.register(r);
         ImageEntries.register(r);
         LanguageEntries.register(r);
         LanguageTrainingEntries.register(r);

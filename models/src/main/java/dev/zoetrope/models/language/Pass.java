@@ -22,13 +22,21 @@ public final class Pass {
     private final @Nullable Tensor bias; // added to scores, broadcast to [B, 1, T, K]
     private final boolean causal;
     private final @Nullable KvCache cache;
+    private final long past;
     private final int block;
 
-    private Pass(@Nullable Rotary rotary, @Nullable Tensor bias, boolean causal, @Nullable KvCache cache, int block) {
+    private Pass(
+            @Nullable Rotary rotary,
+            @Nullable Tensor bias,
+            boolean causal,
+            @Nullable KvCache cache,
+            long past,
+            int block) {
         this.rotary = rotary;
         this.bias = bias;
         this.causal = causal;
         this.cache = cache;
+        this.past = past;
         this.block = block;
     }
 
@@ -43,16 +51,16 @@ public final class Pass {
             long tokens, @Nullable Tensor mask, @Nullable Rotary rotary, @Nullable KvCache cache, Device device) {
         long past = cache == null ? 0 : cache.length();
         if (mask != null && mask.dim() == 3) {
-            return new Pass(rotary, bias(mask.eq(0L).unsqueeze(1)), false, cache, 0);
+            return new Pass(rotary, bias(mask.eq(0L).unsqueeze(1)), false, cache, past, 0);
         }
         Tensor padding =
                 mask == null || mask.all() ? null : mask.eq(0L).unsqueeze(1).unsqueeze(1); // [B, 1, 1, K]
         if (padding == null && (past == 0 || tokens == 1)) {
-            return new Pass(rotary, null, tokens > 1, cache, 0);
+            return new Pass(rotary, null, tokens > 1, cache, past, 0);
         }
         Tensor later = Tensor.ones(tokens, past + tokens).triu(past + 1).ne(0L).to(device); // [T, K]
         Tensor forbidden = padding == null ? later : tokens == 1 ? padding : padding.or(later);
-        return new Pass(rotary, bias(forbidden), false, cache, 0);
+        return new Pass(rotary, bias(forbidden), false, cache, past, 0);
     }
 
     private static Tensor bias(Tensor forbidden) {
@@ -61,7 +69,12 @@ public final class Pass {
 
     /** As one block sees it: its own part of the cache. */
     Pass at(int number) {
-        return new Pass(rotary, bias, causal, cache, number);
+        return new Pass(rotary, bias, causal, cache, past, number);
+    }
+
+    /** How many tokens stand before these. */
+    public long past() {
+        return past;
     }
 
     /** Number of the block that this pass is at. */

@@ -26,8 +26,6 @@ import org.jspecify.annotations.Nullable;
  * <p>Axes: B pictures, H x W rows and columns of patches, D hidden size, C channels of the embedding.
  */
 public final class SamImageEncoder implements Module {
-    private static final double NECK_EPS = 1e-6;
-
     /**
      * @param imageSize rows and columns of pixels
      * @param window side of the windows in patches
@@ -101,10 +99,7 @@ public final class SamImageEncoder implements Module {
     private final Conv2d patches;
     private final @Nullable Tensor positions;
     private final List<Block> blocks;
-    private final Conv2d neckIn;
-    private final LayerNorm neckInNorm;
-    private final Conv2d neckOut;
-    private final LayerNorm neckOutNorm;
+    private final SamNeck neck;
 
     public SamImageEncoder(Config c, Weights w) {
         config = c;
@@ -116,12 +111,7 @@ public final class SamImageEncoder implements Module {
             all.add(new Block(c, c.reach(i), w.at("layers").at(i)));
         }
         blocks = List.copyOf(all);
-        Weights neck = w.at("neck");
-        int channels = c.outChannels;
-        neckIn = new Conv2d(neck.at("conv1"), c.hidden, channels, 1, 1, 0, 1, false);
-        neckInNorm = new LayerNorm(neck.at("layer_norm1"), channels, NECK_EPS);
-        neckOut = new Conv2d(neck.at("conv2"), channels, channels, 3, 1, 1, 1, false);
-        neckOutNorm = new LayerNorm(neck.at("layer_norm2"), channels, NECK_EPS);
+        neck = new SamNeck(w.at("neck"), c.hidden, c.outChannels);
     }
 
     public Config config() {
@@ -132,11 +122,18 @@ public final class SamImageEncoder implements Module {
     @Override
     public Tensor forward(Tensor pixels) {
         try (Scope s = Scope.open()) {
-            Tensor x = patches(pixels); // [B, H, W, D]
-            for (Block block : blocks) {
+            return s.keep(neck(blocks(patches(pixels), 0, blocks.size())));
+        }
+    }
+
+    /** Through the blocks from {@code from} to {@code to - 1}, {@code [B, H, W, D] -> [B, H, W, D]}. */
+    public Tensor blocks(Tensor hidden, int from, int to) {
+        try (Scope s = Scope.open()) {
+            Tensor x = hidden;
+            for (Block block : blocks.subList(from, to)) {
                 x = s.replace(x, block.forward(x));
             }
-            return s.keep(neck(x));
+            return s.keep(x);
         }
     }
 
@@ -156,24 +153,16 @@ public final class SamImageEncoder implements Module {
 
     /** What comes out of a block to the embedding: {@code [B, H, W, D] -> [B, C, H, W]}. */
     public Tensor neck(Tensor hidden) {
-        try (Scope s = Scope.open()) {
-            Tensor x = neckIn.forward(hidden.permute(0, 3, 1, 2));
-            x = overChannels(neckInNorm, x);
-            return s.keep(overChannels(neckOutNorm, neckOut.forward(x)));
-        }
+        return neck.forward(hidden);
     }
 
-    private Tensor patches(Tensor pixels) {
+    /** What goes into the first block, {@code [B, 3, imageSize, imageSize] -> [B, H, W, D]}. */
+    public Tensor patches(Tensor pixels) {
         Check.shape(pixels.shape(), "pixels", -1, config.channels, config.imageSize, config.imageSize);
         try (Scope s = Scope.open()) {
             Tensor x = patches.forward(pixels).permute(0, 2, 3, 1).contiguous(); // [B, H, W, D]
             return s.keep(positions == null ? x : x.add(positions));
         }
-    }
-
-    /** {@code [B, C, H, W]}, normalised over C. */
-    static Tensor overChannels(LayerNorm norm, Tensor x) {
-        return norm.forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2);
     }
 
     private static final class Block implements Module {

@@ -142,8 +142,8 @@ public final class SamPromptEncoder {
         }
 
         Tensor forward(Tensor x) {
-            x = activation.of(SamImageEncoder.overChannels(inNorm, in.forward(x)));
-            x = activation.of(SamImageEncoder.overChannels(middleNorm, middle.forward(x)));
+            x = activation.of(SamNeck.overChannels(inNorm, in.forward(x)));
+            x = activation.of(SamNeck.overChannels(middleNorm, middle.forward(x)));
             return out.forward(x);
         }
     }
