@@ -50,7 +50,7 @@ final class ExpertEntries {
             answers.put("layer0_attention", eye.attention(0, states.get(0)));
             answers.put("layer0", states.get(1));
             answers.put("last_layer", last);
-            answers.put("linear_proj", eye.adapted(last));
+            answers.put("linear_proj", eye.projected(last));
             answers.put("features", eye.forward(c.input("images")));
         }
     }

@@ -137,7 +137,7 @@ public final class EvaVision implements Module {
             for (Layer layer : layers) {
                 x = s.replace(x, layer.forward(x));
             }
-            return s.keep(marked(adapted(x)));
+            return s.keep(marked(adapter.forward(projected(x))));
         }
     }
 
@@ -165,15 +165,15 @@ public final class EvaVision implements Module {
         return layers.get(layer).attend(hidden);
     }
 
-    /** What comes out of the last layer, as the language model reads it: {@code [B, 1 + P, D] -> [B, N, L]}. */
-    public Tensor adapted(Tensor hidden) {
+    /** What comes out of the last layer, in the language model's width: {@code [B, 1 + P, D] -> [B, N, L]}. */
+    public Tensor projected(Tensor hidden) {
         try (Scope s = Scope.open()) {
             Tensor x = hidden.narrow(1, 1, hidden.size(1) - 1); // [B, P, D]
             if (merge != null) {
                 Tensor grid = x.transpose(1, 2).unflatten(2, config.side(), config.side()); // [B, D, side, side]
                 x = merge.forward(grid).flatten(2).transpose(1, 2); // [B, N, D]
             }
-            return s.keep(adapter.forward(x));
+            return s.keep(adapter.in.forward(x));
         }
     }
 
@@ -238,9 +238,9 @@ public final class EvaVision implements Module {
         }
 
         @Override
-        public Tensor forward(Tensor x) { // [B, N, D] -> [B, N, L]
+        public Tensor forward(Tensor projected) { // [B, N, L] -> [B, N, L]
             try (Scope s = Scope.open()) {
-                Tensor h = norm.forward(in.forward(x)).gelu();
+                Tensor h = norm.forward(projected).gelu();
                 return s.keep(down.forward(gate.forward(h).silu().mul(up.forward(h))));
             }
         }
