@@ -101,7 +101,10 @@ final class ExpertEntries {
                     "loss",
                     NextToken.loss(
                             logits,
-                            Tensor.where(labels.lt(0L), Tensor.full(NextToken.IGNORED).to(labels.dtype()), labels)));
+                            Tensor.where(
+                                    labels.lt(0L),
+                                    Tensor.full(NextToken.IGNORED).to(labels.dtype()),
+                                    labels)));
         }
     }
 
@@ -109,8 +112,7 @@ final class ExpertEntries {
         Tensor ids = c.input("input_ids");
         Tensor words = c.input("text_only_ids");
         try (CogVlm model = CogVlm.load(c.model())) {
-            CogVlm.Row row =
-                    model.read(ids, c.input("token_type_ids"), null, model.imageTokens(c.input("images")));
+            CogVlm.Row row = model.read(ids, c.input("token_type_ids"), null, model.imageTokens(c.input("images")));
             answers.put("sequences", continued(row, ids, c, "max_new_tokens"));
             answers.put("sequences_text_only", continued(model.read(words, null), words, c, "text_only_tokens"));
         }

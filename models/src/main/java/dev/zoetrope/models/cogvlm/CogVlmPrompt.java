@@ -32,7 +32,11 @@ public final class CogVlmPrompt {
                 s.append("Question: ").append(e.question).append(' ').append(answer);
                 s.append(' ').append(e.answer).append('\n');
             }
-            return s.append("Question: ").append(question).append(' ').append(answer).toString();
+            return s.append("Question: ")
+                    .append(question)
+                    .append(' ')
+                    .append(answer)
+                    .toString();
         }
     }
 

@@ -146,8 +146,7 @@ public final class EvaVision implements Module {
         Check.shape(pixels.shape(), "pixel_values", -1, config.channels, config.image, config.image);
         try (Scope s = Scope.open()) {
             Tensor x = patches.forward(pixels).flatten(2).transpose(1, 2); // [B, P, D]
-            return s.keep(
-                    Tensor.cat(1, classToken.expand(x.size(0), 1, -1), x).add(positions));
+            return s.keep(Tensor.cat(1, classToken.expand(x.size(0), 1, -1), x).add(positions));
         }
     }
 

@@ -47,9 +47,7 @@ record Experts(@Nullable Tensor vision, @Nullable Tensor words, @Nullable Tensor
             back[words.get(i)] = (long) vision.size() + i;
         }
         return new Experts(
-                index(vision, x),
-                index(words, x),
-                Tensor.of(back, back.length).to(x.device()));
+                index(vision, x), index(words, x), Tensor.of(back, back.length).to(x.device()));
     }
 
     private static Tensor index(List<Integer> places, Tensor x) {

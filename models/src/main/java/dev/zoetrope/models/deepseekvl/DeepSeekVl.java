@@ -32,8 +32,7 @@ public final class DeepSeekVl implements AutoCloseable {
      */
     public record Config(Json text, SiglipVision.Config vision, @Nullable Json detail, int imageToken) {
         public Config {
-            Check.divides(
-                    vision.patch(), vision.image(), "vision_config.patch_size", "vision_config.image_size");
+            Check.divides(vision.patch(), vision.image(), "vision_config.patch_size", "vision_config.image_size");
         }
 
         public static Config of(Json j) {
@@ -109,8 +108,7 @@ public final class DeepSeekVl implements AutoCloseable {
         Linear mixed = new Linear(w.at("proj"), out, out);
         return (overview, details) -> {
             try (Scope s = Scope.open()) {
-                Tensor x = Tensor.cat(
-                        -1, detailsIn.forward(given(details)), overviewIn.forward(overview)); // [I, N, D]
+                Tensor x = Tensor.cat(-1, detailsIn.forward(given(details)), overviewIn.forward(overview)); // [I, N, D]
                 return s.keep(mixed.forward(x.gelu()));
             }
         };
@@ -184,9 +182,8 @@ public final class DeepSeekVl implements AutoCloseable {
             if (images == null && places.any()) {
                 throw new UserError("the text has places for pictures, but none was given");
             }
-            Tensor all = images == null
-                    ? words
-                    : Insertion.of(words, places, images.flatten(0, 1), "tokens of pictures");
+            Tensor all =
+                    images == null ? words : Insertion.of(words, places, images.flatten(0, 1), "tokens of pictures");
             return new Prompt(s.keep(all), mask, null);
         }
     }

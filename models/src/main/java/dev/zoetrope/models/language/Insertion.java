@@ -21,8 +21,8 @@ public final class Insertion {
         try (Scope s = Scope.open()) {
             Tensor at = places.reshape(-1).nonzero().to(words.device()); // [N, 1]
             if (at.size(0) != vectors.size(0)) {
-                throw new UserError("the text has places for " + at.size(0) + " " + what + ", but "
-                        + vectors.size(0) + " were given; every picture needs places of its own, all of them");
+                throw new UserError("the text has places for " + at.size(0) + " " + what + ", but " + vectors.size(0)
+                        + " were given; every picture needs places of its own, all of them");
             }
             Tensor flat = words.flatten(0, 1); // [B T, D]
             Tensor filled = flat.scatter(0, at.expand(-1, words.size(2)), vectors.to(words.dtype()));
