@@ -1,8 +1,11 @@
 package dev.zoetrope.tensor;
 
+import java.util.List;
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.LongOptional;
+import org.bytedeco.pytorch.T_TensorTensorTensor_T;
 import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
@@ -162,6 +165,29 @@ public final class Functional {
                 bias,
                 (i, w, b) -> torch.conv_transpose2d(
                         i, w, b, pair(stride), pair(padding), pair(outputPadding), groups, 1, 1));
+    }
+
+    // ---- recurrence ----
+
+    /**
+     * Long short-term memory from zero states. {@code x [L, B, D]} -> {@code [L, B, D]}.
+     *
+     * @param weights of each layer in turn: input to gates {@code [4 D, D]}, state to gates {@code [4 D, D]}, their two
+     *     biases {@code [4 D]}; gates in the order input, forget, cell, output
+     */
+    public static Tensor lstm(Tensor x, List<Tensor> weights) {
+        long layers = weights.size() / 4;
+        try (Scope s = Scope.open()) {
+            Tensor zero = Tensor.zeros(x.dtype(), x.device(), layers, x.size(1), x.size(2));
+            try (TensorVector state = Tensor.vector(List.of(zero, zero));
+                    TensorVector all = Tensor.vector(weights);
+                    T_TensorTensorTensor_T r = Tensor.native_(
+                            "lstm",
+                            () -> torch.lstm(x.engine(), state, all, true, layers, 0., false, false, false),
+                            x)) {
+                return s.keep(Tensor.copyOf("lstm", r.get0()));
+            }
+        }
     }
 
     // ---- norms ----

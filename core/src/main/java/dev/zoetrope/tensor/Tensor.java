@@ -709,6 +709,11 @@ public final class Tensor implements AutoCloseable {
         return make("gelu", () -> torch.gelu(engine(), "tanh"), this);
     }
 
+    /** x, or e^x - 1 below zero. */
+    public Tensor elu() {
+        return make("elu", () -> torch.elu(engine()), this);
+    }
+
     public Tensor leakyRelu(double slope) {
         try (Scalar s = scalar(slope)) {
             return make("leaky_relu", () -> torch.leaky_relu(engine(), s), this);

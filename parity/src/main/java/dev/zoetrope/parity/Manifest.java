@@ -19,6 +19,8 @@ import dev.zoetrope.models.dit.FluxTransformer;
 import dev.zoetrope.models.dit.PixArtTransformer;
 import dev.zoetrope.models.dit.Sd3Transformer;
 import dev.zoetrope.models.imagebind.ImageBind;
+import dev.zoetrope.models.emu3.Emu3Tokenizer;
+import dev.zoetrope.models.encodec.EnCodec;
 import dev.zoetrope.models.language.LanguageModel;
 import dev.zoetrope.models.latte.LatteTransformer;
 import dev.zoetrope.models.llava.Llava;
@@ -106,6 +108,8 @@ final class Manifest {
         r.put("cogvlm", (c, w) -> new CogVlm(CogVlm.Config.of(c), w));
         r.put("DeepseekVLForConditionalGeneration", (c, w) -> new DeepSeekVl(DeepSeekVl.Config.of(c), w));
         r.put("DeepseekVLHybridForConditionalGeneration", (c, w) -> new DeepSeekVl(DeepSeekVl.Config.of(c), w));
+        r.put("emu3_vqgan", (c, w) -> new Emu3Tokenizer(Emu3Tokenizer.Config.of(c), w));
+        r.put("encodec", (c, w) -> new EnCodec(EnCodec.Config.of(c), w));
         r.put("BertModel", (c, w) -> new Bert(Bert.Config.of(c), w));
         r.put("T5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));
         r.put("UMT5EncoderModel", (c, w) -> new T5Encoder(T5Config.of(c), w));

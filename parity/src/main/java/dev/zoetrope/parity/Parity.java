@@ -49,6 +49,7 @@ public final class Parity {
         SeeingEntries.register(r);
         SeeingTrainingEntries.register(r);
         PackingEntries.register(r);
+        TokenEntries.register(r);
         TrainingEntries.register(r);
         VideoEntries.register(r);
         return r;

@@ -68,7 +68,7 @@ public final class Pass {
     }
 
     /** As one block sees it: its own part of the cache. */
-    Pass at(int number) {
+    public Pass at(int number) {
         return new Pass(rotary, bias, causal, cache, past, number);
     }
 

@@ -48,7 +48,12 @@ public final class SelfAttention {
         this(c, w, qkvBias, output, outputBias, AS_IT_IS, AS_IT_IS);
     }
 
-    SelfAttention(
+    /**
+     * @param output what the checkpoint calls the projection behind the attention
+     * @param queryNorm of the heads of queries, {@code [B, H, T, E]}
+     * @param keyNorm of the heads of keys, {@code [B, G, T, E]}
+     */
+    public SelfAttention(
             Shape c, Weights w, boolean qkvBias, String output, boolean outputBias, Module queryNorm, Module keyNorm) {
         query = new Linear(w.at("q_proj"), c.hidden, (long) c.heads * c.size, qkvBias);
         key = new Linear(w.at("k_proj"), c.hidden, (long) c.keyValueHeads * c.size, qkvBias);

@@ -5,6 +5,7 @@ import dev.zoetrope.checkpoint.Init;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Pretrained;
 import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.models.quantize.Codebook;
 import dev.zoetrope.nn.Conv2d;
 import dev.zoetrope.nn.Steps;
 import dev.zoetrope.tensor.Functional;
@@ -100,12 +101,7 @@ public final class VqModel implements AutoCloseable {
     public Quantized quantize(Tensor latents) {
         Check.shape(latents.shape(), "latents", -1, config.codeWidth, -1, -1);
         try (Scope s = Scope.open()) {
-            Tensor flat = latents.permute(0, 2, 3, 1).reshape(-1, config.codeWidth); // [B h w, E]
-            Tensor distance = flat.square()
-                    .sum(true, 1)
-                    .add(codebook.square().sum(1))
-                    .sub(flat.matmul(codebook.transpose(0, 1)).mul(2.0)); // [B h w, codes]
-            Tensor index = distance.argmin(1).reshape(latents.size(0), latents.size(2), latents.size(3));
+            Tensor index = Codebook.nearest(latents.permute(0, 2, 3, 1), codebook);
             Tensor nearest =
                     Functional.embedding(index, codebook).permute(0, 3, 1, 2).contiguous();
             return new Quantized(s.keep(nearest), s.keep(index));

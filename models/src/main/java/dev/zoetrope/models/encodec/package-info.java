@@ -1,0 +1,5 @@
+/** EnCodec: sound as tokens. */
+@NullMarked
+package dev.zoetrope.models.encodec;
+
+import org.jspecify.annotations.NullMarked;
