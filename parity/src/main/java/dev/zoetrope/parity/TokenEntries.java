@@ -123,8 +123,8 @@ final class TokenEntries {
     private static void encodecPieces(Case c, Answers answers) {
         try (EnCodec codec = EnCodec.load(c.model())) {
             Tensor audio = c.input("audio");
-            EnCodec.Codes codes =
-                    codec.encode(audio, c.optionalInput("padding_mask"), c.params().get("bandwidth", 0.0));
+            EnCodec.Codes codes = codec.encode(
+                    audio, c.optionalInput("padding_mask"), c.params().get("bandwidth", 0.0));
             answers.put("codes", codes.codes());
             if (codes.scales() != null) {
                 answers.put("scales", codes.scales());
@@ -150,8 +150,8 @@ final class TokenEntries {
         try (Emu3 model = Emu3.load(c.model())) {
             int height = p.requireInt("height");
             int width = p.requireInt("width");
-            Emu3.Marks marks = new Emu3.Marks(
-                    p.requireInt("eol"), p.requireInt("eof"), p.requireInt("eoi"), p.requireInt("eos"));
+            Emu3.Marks marks =
+                    new Emu3.Marks(p.requireInt("eol"), p.requireInt("eof"), p.requireInt("eoi"), p.requireInt("eos"));
             Tensor written = model.write(ids, height, width, marks, Options.greedy(1));
             answers.put("logits", model.logits(ids));
             answers.put("new_tokens", written);

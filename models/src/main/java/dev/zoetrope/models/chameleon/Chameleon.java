@@ -64,8 +64,8 @@ public final class Chameleon extends Decoder {
 
         public static Config of(Json j) {
             int heads = j.get("num_attention_heads", 32);
-            SelfAttention.Shape attention = SelfAttention.Shape.of(
-                    j.get("hidden_size", 4096), heads, j.get("num_key_value_heads", heads));
+            SelfAttention.Shape attention =
+                    SelfAttention.Shape.of(j.get("hidden_size", 4096), heads, j.get("num_key_value_heads", heads));
             int positions = j.get("max_position_embeddings", 4096);
             Json vocabulary = j.requireAt("vocabulary_map");
             return new Config(
@@ -92,7 +92,8 @@ public final class Chameleon extends Decoder {
             for (String name : vocabulary.keys()) {
                 if (name.matches(CODE + "[A-J]{1,9}Z")) {
                     int code = 0;
-                    for (char digit : name.substring(CODE.length(), name.length() - 1).toCharArray()) {
+                    for (char digit :
+                            name.substring(CODE.length(), name.length() - 1).toCharArray()) {
                         code = 10 * code + digit - 'A';
                     }
                     r.put(code, vocabulary.requireInt(name));

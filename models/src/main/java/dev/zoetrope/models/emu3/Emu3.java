@@ -64,8 +64,8 @@ public final class Emu3 implements AutoCloseable {
 
         private static Llama.Config text(Json j) {
             int hidden = j.get("hidden_size", 4096);
-            SelfAttention.Shape attention = SelfAttention.Shape.of(
-                    hidden, j.get("num_attention_heads", 32), j.get("num_key_value_heads", 8));
+            SelfAttention.Shape attention =
+                    SelfAttention.Shape.of(hidden, j.get("num_attention_heads", 32), j.get("num_key_value_heads", 8));
             int positions = j.get("max_position_embeddings", 9216);
             Rope rope = j.has("rope_parameters") || j.has("rope_theta")
                     ? Rope.of(j, attention.size(), 1, positions)
@@ -149,8 +149,8 @@ public final class Emu3 implements AutoCloseable {
         int all = height * line;
         int[] codes = config.words.all();
         int[] ends = {marks.endOfFrame, marks.endOfImage, marks.end};
-        Generation.Options o = new Generation.Options(
-                all + ends.length, how.sampling(), 1, 1, false, Set.of(), how.pad(), how.seed());
+        Generation.Options o =
+                new Generation.Options(all + ends.length, how.sampling(), 1, 1, false, Set.of(), how.pad(), how.seed());
         try (KvCache cache = new KvCache();
                 Steps steps = new Constrained(
                         Prompt.of(language, ids, null).start(language, cache),

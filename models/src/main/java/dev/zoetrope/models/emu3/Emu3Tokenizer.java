@@ -83,7 +83,9 @@ public final class Emu3Tokenizer implements AutoCloseable {
                             .boxed()
                             .toList(),
                     j.get("num_res_blocks", 2),
-                    Arrays.stream(j.get("attn_resolutions", new int[] {3})).boxed().toList(),
+                    Arrays.stream(j.get("attn_resolutions", new int[] {3}))
+                            .boxed()
+                            .toList(),
                     j.get("hidden_size", 1024),
                     j.get("num_attention_heads", 1));
         }
@@ -249,8 +251,7 @@ public final class Emu3Tokenizer implements AutoCloseable {
 
         Tensor forward(Tensor x, Function<N, Module> norm) {
             try (Scope s = Scope.open()) {
-                Tensor y = Steps.run(
-                        x, norm.apply(norm1), Tensor::silu, conv1, norm.apply(norm2), Tensor::silu, conv2);
+                Tensor y = Steps.run(x, norm.apply(norm1), Tensor::silu, conv1, norm.apply(norm2), Tensor::silu, conv2);
                 return s.keep((shortcut == null ? x : shortcut.forward(x)).add(y));
             }
         }
@@ -262,8 +263,8 @@ public final class Emu3Tokenizer implements AutoCloseable {
         private final N norm;
 
         Places(Config c, Weights attention, N norm) {
-            this.attention = Attention.of(
-                    attention, c.attention, c.heads, true, "q_proj", "k_proj", "v_proj", "out_proj");
+            this.attention =
+                    Attention.of(attention, c.attention, c.heads, true, "q_proj", "k_proj", "v_proj", "out_proj");
             this.norm = norm;
         }
 
@@ -287,7 +288,8 @@ public final class Emu3Tokenizer implements AutoCloseable {
                 blocks.add(new Residual<>(w.at("block").at(i), norms, i == 0 ? in : out, out));
                 if (c.attending.contains(level)) {
                     Weights attention = w.at("attn").at(i);
-                    places.add(new Places<>(c, attention, norms.of(w.at("attn_norms").at(i), out)));
+                    places.add(new Places<>(
+                            c, attention, norms.of(w.at("attn_norms").at(i), out)));
                 }
             }
         }

@@ -76,7 +76,8 @@ public final class EnCodec implements AutoCloseable {
                 throw new UserError("codebook_size " + codebookSize + " is no power of two");
             }
             if (!causal && trimRight != 1) {
-                throw new UserError("trim_right_ratio " + trimRight + " needs use_causal_conv true; without it must be 1");
+                throw new UserError(
+                        "trim_right_ratio " + trimRight + " needs use_causal_conv true; without it must be 1");
             }
         }
 
@@ -261,25 +262,25 @@ public final class EnCodec implements AutoCloseable {
         int step = config.step(length);
         int piece = config.piece(length);
         try (Scope s = Scope.open()) {
-            Tensor sound = mask == null ? audio : audio.mul(mask.ne(0L).to(audio.dtype()).unsqueeze(1));
+            Tensor sound = mask == null
+                    ? audio
+                    : audio.mul(mask.ne(0L).to(audio.dtype()).unsqueeze(1));
             List<Tensor> codes = new ArrayList<>();
             List<Tensor> scales = new ArrayList<>();
             for (long from = 0; from < length; from += step) {
                 try (Scope one = Scope.open()) {
                     Tensor x = sound.narrow(2, from, Math.min(piece, length - from));
                     if (config.normalises) {
-                        Tensor loudness = x.mean(true, 1)
-                                .square()
-                                .mean(true, 2)
-                                .sqrt()
-                                .add(LEAST_LOUDNESS); // [B, 1, 1]
+                        Tensor loudness =
+                                x.mean(true, 1).square().mean(true, 2).sqrt().add(LEAST_LOUDNESS); // [B, 1, 1]
                         x = x.div(loudness);
                         scales.add(one.keep(loudness.squeeze(2)));
                     }
                     codes.add(one.keep(quantized(embeddings(x), count)));
                 }
             }
-            int missing = (int) (codes.get(0).size(2) - codes.get(codes.size() - 1).size(2));
+            int missing =
+                    (int) (codes.get(0).size(2) - codes.get(codes.size() - 1).size(2));
             if (missing > 0) {
                 Tensor last = codes.remove(codes.size() - 1);
                 codes.add(Functional.pad(last, 0., 0, missing));
@@ -319,7 +320,8 @@ public final class EnCodec implements AutoCloseable {
                         codes = codes.narrow(2, 0, codes.size(2) - c.missing);
                     }
                     Tensor x = Steps.run(summed(codes), decoder);
-                    sounds.add(one.keep(c.scales == null ? x : x.mul(c.scales.select(0, i).unsqueeze(-1))));
+                    sounds.add(one.keep(
+                            c.scales == null ? x : x.mul(c.scales.select(0, i).unsqueeze(-1))));
                 }
             }
             return s.keep(config.pieceSeconds == null ? sounds.get(0) : joined(sounds));

@@ -34,8 +34,7 @@ public final class Constrained implements Steps {
             penalty[token] = 0;
         }
         step++;
-        return scores.to(DType.FLOAT32)
-                .add(Tensor.of(penalty, penalty.length).to(scores.device()));
+        return scores.to(DType.FLOAT32).add(Tensor.of(penalty, penalty.length).to(scores.device()));
     }
 
     @Override

@@ -30,8 +30,9 @@ public final class PictureWords {
         int last = 0;
         for (Map.Entry<Integer, Integer> e : ids.entrySet()) {
             if (e.getKey() >= words.length || e.getKey() < 0 || e.getValue() < 0) {
-                throw new UserError("vocabulary_map: " + words.length + " words for codes of pictures, one of them for code "
-                        + e.getKey() + "; expected one for each code from 0");
+                throw new UserError(
+                        "vocabulary_map: " + words.length + " words for codes of pictures, one of them for code "
+                                + e.getKey() + "; expected one for each code from 0");
             }
             words[e.getKey()] = e.getValue();
             last = Math.max(last, e.getValue());
@@ -80,8 +81,8 @@ public final class PictureWords {
             }
         }
         if (next != all.length) {
-            throw new UserError("the text has places for " + next + " words of pictures, and the pictures have "
-                    + all.length);
+            throw new UserError(
+                    "the text has places for " + next + " words of pictures, and the pictures have " + all.length);
         }
         return Tensor.of(r, ids.shape());
     }

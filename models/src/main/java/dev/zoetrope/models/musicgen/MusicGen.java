@@ -123,7 +123,8 @@ public final class MusicGen implements AutoCloseable {
         text = new T5Encoder(c.text, w.at("text_encoder"));
         codec = new EnCodec(c.codec, w.at("audio_encoder"));
         Weights d = w.at("decoder.model.decoder");
-        words = d.at("embed_tokens").stack(c.codebooks, e -> new Embedding(e, c.codes + 1L, c.hidden, Init.normal(0.02)));
+        words = d.at("embed_tokens")
+                .stack(c.codebooks, e -> new Embedding(e, c.codes + 1L, c.hidden, Init.normal(0.02)));
         places = new Timesteps(c.hidden, true, 1);
         layers = d.at("layers").stack(c.layers, l -> new Layer(c, l));
         norm = new LayerNorm(d.at("layer_norm"), c.hidden, 1e-5);
@@ -181,14 +182,16 @@ public final class MusicGen implements AutoCloseable {
                 x = x.add(words.get(k).forward(codes.select(1, k))); // [B, T, D]
             }
             long steps = codes.size(2);
-            x = x.add(places.forward(Tensor.arange(past, past + steps, 1).to(x.device())).to(x.dtype()));
+            x = x.add(places.forward(Tensor.arange(past, past + steps, 1).to(x.device()))
+                    .to(x.dtype()));
             Pass pass = Pass.of(steps, null, null, cache, x.device());
             Tensor allowed = mask == null ? null : mask.ne(0L).unsqueeze(1).unsqueeze(1); // [B, 1, 1, L]
             for (int i = 0; i < layers.size(); i++) {
                 x = s.replace(x, layers.get(i).forward(x, pass.at(i), text, allowed));
             }
             Tensor last = norm.forward(x);
-            return s.keep(Tensor.stack(1, heads.stream().map(h -> h.forward(last)).toList()));
+            return s.keep(
+                    Tensor.stack(1, heads.stream().map(h -> h.forward(last)).toList()));
         }
     }
 
@@ -221,7 +224,9 @@ public final class MusicGen implements AutoCloseable {
                 RandomSource random = RandomSource.of(o.seed)) {
             Tensor texts = guided ? Tensor.cat(0, text, text.mul(0.0)) : text;
             // Without a text its vectors are zero: attending to all of them gives zero too.
-            Tensor seen = mask == null || !guided ? mask : Tensor.cat(0, mask, mask.mul(0L).add(1L));
+            Tensor seen = mask == null || !guided
+                    ? mask
+                    : Tensor.cat(0, mask, mask.mul(0L).add(1L));
             long[][] rows = new long[pattern.length()][];
             rows[0] = new long[batch * config.codebooks];
             Arrays.fill(rows[0], config.start);
@@ -256,7 +261,8 @@ public final class MusicGen implements AutoCloseable {
             return flat.argmax(-1).toLongs();
         }
         Tensor none = Tensor.of(new long[0], flat.size(0), 0);
-        return random.multinomial(o.sampling.apply(flat, none).softmax(-1), 1, false).toLongs();
+        return random.multinomial(o.sampling.apply(flat, none).softmax(-1), 1, false)
+                .toLongs();
     }
 
     /** The sound of codes, {@code [B, K, F] -> [B, A, samples]}, A 2 for stereo. */

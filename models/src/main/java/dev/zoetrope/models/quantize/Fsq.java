@@ -35,10 +35,7 @@ public final class Fsq {
             List<Integer> levels = Fsq.levels(j);
             int codebooks = j.get("num_codebooks", 1);
             return new Config(
-                    levels,
-                    j.get("dim", levels.size() * codebooks),
-                    codebooks,
-                    j.get("preserve_symmetry", false));
+                    levels, j.get("dim", levels.size() * codebooks), codebooks, j.get("preserve_symmetry", false));
         }
     }
 
@@ -103,7 +100,9 @@ public final class Fsq {
             Tensor all = config.codebooks == 1 ? indices.unsqueeze(-1) : indices; // [B, ..., N]
             Levels l = new Levels(config.levels, all);
             Tensor digits = l.digitsOf(all);
-            Tensor values = config.symmetric ? l.symmetricValues(digits) : digits.sub(l.half).div(l.half);
+            Tensor values = config.symmetric
+                    ? l.symmetricValues(digits)
+                    : digits.sub(l.half).div(l.half);
             return s.keep(Projections.channelsFirst(projections.out(values.flatten(values.dim() - 2))));
         }
     }
