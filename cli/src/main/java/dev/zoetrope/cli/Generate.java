@@ -21,6 +21,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -30,8 +31,10 @@ import picocli.CommandLine.Spec;
         sortOptions = false,
         description = {
             "Make a clip, or a picture, from a sentence.",
-            "  zoetrope generate \"a fox bouncing on a blue background\" -o fox.mp4"
-        })
+            "  zoetrope generate \"a fox bouncing on a blue background\" -o fox.mp4",
+            "  zoetrope generate image \"a sneaker\" --model DIR -o sneaker.png"
+        },
+        subcommands = GenerateImage.class)
 final class Generate implements Callable<Integer> {
     private static final int MOST = 1000;
     private static final int ENLARGEMENT = 4;
@@ -42,16 +45,16 @@ final class Generate implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
-    @Parameters(paramLabel = "PROMPT", description = "What is to be seen.")
-    private String prompt;
+    // Neither is required by annotation: a subcommand is called without them.
+    @Parameters(arity = "0..1", paramLabel = "PROMPT", description = "What is to be seen.")
+    private @Nullable String prompt;
 
     @Option(
             names = {"-o", "--output"},
-            required = true,
             paramLabel = "FILE",
             description =
                     "Ends in .mp4, .gif or .webp; .png or .jpg with --frames 1; without ending: a folder of PNGs.")
-    private Path output;
+    private @Nullable Path output;
 
     @Option(names = "--seed", paramLabel = "N", description = "The same seed gives the same pixels (default: random).")
     private @Nullable Long seed;
@@ -110,7 +113,11 @@ final class Generate implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        List<Job> jobs = jobs();
+        if (prompt == null || output == null) {
+            throw new ParameterException(
+                    spec.commandLine(), "Missing required " + (prompt == null ? "parameter: 'PROMPT'" : "option: '--output=FILE'"));
+        }
+        List<Job> jobs = jobs(prompt, output);
         Clips.Scale enlargement =
                 new Clips.Scale(scale != null ? scale : Clips.isFolder(output) ? 1 : ENLARGEMENT, Filter.LANCZOS);
         for (Job job : jobs) {
@@ -136,7 +143,7 @@ final class Generate implements Callable<Integer> {
     }
 
     /** Every request and its file, checked. */
-    private List<Job> jobs() {
+    private List<Job> jobs(String prompt, Path output) {
         engine.check();
         if (count < 1 || count > MOST) {
             throw new UserError("--count " + count + " is not between 1 and " + MOST);

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.zoetrope.tensor.UserError;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -286,6 +287,13 @@ public final class Json {
     /** What stands under a key in Java's own types, for texts of users: Map, List, String, Number, Boolean; else null. */
     public @Nullable Object value(String key) {
         return MAPPER.convertValue(node.get(key), Object.class);
+    }
+
+    /** A copy in which a key has another value, of Java's own types. */
+    public Json with(String key, Object value) {
+        ObjectNode copy = node.deepCopy();
+        copy.set(key, MAPPER.valueToTree(value));
+        return new Json(file, path, copy);
     }
 
     /** Number of entries of an object or array. */

@@ -107,8 +107,13 @@ public final class ClassConditional implements AutoCloseable {
                     },
                     draws,
                     observer);
-            return s.keep(Pixels.unit(vae.decode(vae.unscaled(latents))));
+            return s.keep(Pixels.unit(decode(latents)));
         }
+    }
+
+    /** Latents as diffusion has them to pixels, about -1..1. */
+    public Tensor decode(Tensor latents) {
+        return vae.decode(vae.unscaled(latents));
     }
 
     @Override

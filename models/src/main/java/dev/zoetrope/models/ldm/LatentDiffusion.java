@@ -72,6 +72,11 @@ public final class LatentDiffusion implements AutoCloseable {
         return unet.config().inChannels() > unet.config().outChannels();
     }
 
+    /** What height and width of a picture that is enlarged must be multiples of. */
+    public int unit() {
+        return 1 << (unet.config().channels().size() - 1);
+    }
+
     /** How many times larger a picture becomes. */
     public int factor() {
         return vae.config().factor();

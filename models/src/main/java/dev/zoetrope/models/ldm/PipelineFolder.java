@@ -83,7 +83,12 @@ public final class PipelineFolder {
     }
 
     public Scheduler scheduler(String part) {
-        return Scheduler.of(Json.read(part(part).resolve("scheduler_config.json")));
+        return Scheduler.of(schedulerConfig(part));
+    }
+
+    /** What the scheduler is made from, from which others can be made too. */
+    public Json schedulerConfig(String part) {
+        return Json.read(part(part).resolve("scheduler_config.json"));
     }
 
     /** Refuses weights that hold what is not a number, before an hour is spent on them. */

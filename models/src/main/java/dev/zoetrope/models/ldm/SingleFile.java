@@ -12,7 +12,9 @@ import dev.zoetrope.schedulers.Scheduler;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.BiFunction;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
@@ -51,7 +53,20 @@ final class SingleFile {
     private SingleFile() {}
 
     /** The configurations and the places of the other files that belong to a single file. */
-    record Sources(Json unet, Json vae, Json text, Json scheduler, Path tokenizer) {}
+    record Sources(Json unet, Json vae, Json text, Json scheduler, Path tokenizer) {
+        PipelineOrigin origin() {
+            Json sampler = scheduler.has("_class_name") ? scheduler : scheduler.with("_class_name", "DDIMScheduler");
+            Map<String, Json> configs = new LinkedHashMap<>();
+            configs.put("unet", unet.with("_class_name", "UNet2DConditionModel"));
+            configs.put("vae", vae.with("_class_name", "AutoencoderKL"));
+            configs.put("text_encoder", text.with("architectures", List.of("CLIPTextModel")));
+            configs.put("scheduler", sampler);
+            return new PipelineOrigin(
+                    Json.empty().with("_class_name", "StableDiffusionPipeline"),
+                    configs,
+                    Map.of("tokenizer", tokenizer));
+        }
+    }
 
     static Sources sources(Path file, Checkpoint checkpoint) {
         String first = OriginalNames.UNET + "input_blocks.0.0.weight";
@@ -100,6 +115,7 @@ final class SingleFile {
             Scheduler scheduler = s.scheduler.has("_class_name") ? Scheduler.of(s.scheduler) : Ddim.of(s.scheduler);
             return new StableDiffusion.Parts(
                     scheduler,
+                    s.origin(),
                     prompts,
                     part(
                             checkpoint,

@@ -39,11 +39,13 @@ public final class StableDiffusion implements AutoCloseable {
     /**
      * What a pipeline consists of.
      *
+     * @param origin configurations and files that the parts came from
      * @param lowResolution noises the picture that is enlarged; null in pipelines that do not enlarge
      * @param zeroNegative whether SDXL's features of no text are zeros, and not those of an empty text
      */
     public record Parts(
             Scheduler scheduler,
+            PipelineOrigin origin,
             Prompts prompts,
             ConditionalUnet unet,
             AutoencoderKl vae,
@@ -51,6 +53,7 @@ public final class StableDiffusion implements AutoCloseable {
             boolean zeroNegative) {}
 
     private final Scheduler scheduler;
+    private final PipelineOrigin origin;
     private final Prompts prompts;
     private final ConditionalUnet unet;
     private final AutoencoderKl vae;
@@ -59,6 +62,7 @@ public final class StableDiffusion implements AutoCloseable {
 
     public StableDiffusion(Parts parts) {
         scheduler = parts.scheduler;
+        origin = parts.origin;
         prompts = parts.prompts;
         unet = parts.unet;
         vae = parts.vae;
@@ -97,7 +101,13 @@ public final class StableDiffusion implements AutoCloseable {
             AutoencoderKl vae = AutoencoderKl.load(f.part("vae"));
             open.add(vae);
             return new StableDiffusion(new Parts(
-                            scheduler, prompts, unet, vae, low, f.index().get("force_zeros_for_empty_prompt", xl)))
+                            scheduler,
+                            PipelineOrigin.of(f),
+                            prompts,
+                            unet,
+                            vae,
+                            low,
+                            f.index().get("force_zeros_for_empty_prompt", xl)))
                     .checked(folder);
         } catch (RuntimeException e) {
             open.forEach(StableDiffusion::closeQuietly);
@@ -121,7 +131,7 @@ public final class StableDiffusion implements AutoCloseable {
 
     /** The same pipeline with another scheduler; they share their parts, and closing one closes both. */
     public StableDiffusion with(Scheduler other) {
-        return new StableDiffusion(new Parts(other, prompts, unet, vae, lowResolution, zeroNegative));
+        return new StableDiffusion(new Parts(other, origin, prompts, unet, vae, lowResolution, zeroNegative));
     }
 
     public Prompts prompts() {
@@ -138,6 +148,21 @@ public final class StableDiffusion implements AutoCloseable {
 
     public Scheduler scheduler() {
         return scheduler;
+    }
+
+    /** What the pipeline's own scheduler was made from. */
+    public Json schedulerConfig() {
+        return origin.config("scheduler");
+    }
+
+    /**
+     * Writes the pipeline as a folder that diffusers reads, with the weights as they are now, LoRAs included. The folder
+     * appears complete or not at all.
+     */
+    public void save(Path folder) {
+        Map<String, Weights> all = weights();
+        all.put("vae", vae.weights());
+        origin.write(folder, all);
     }
 
     /** Whether the network was made to repaint, and takes a mask and the rest of the picture beside the noise. */
