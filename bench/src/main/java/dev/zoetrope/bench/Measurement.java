@@ -12,6 +12,9 @@ import dev.zoetrope.models.language.LanguageModel;
 import dev.zoetrope.models.language.Prompt;
 import dev.zoetrope.models.language.Steps;
 import dev.zoetrope.models.latte.LatteTransformer;
+import dev.zoetrope.models.unet.Condition;
+import dev.zoetrope.models.unet.ConditionalUnet;
+import dev.zoetrope.models.vae.AutoencoderKl;
 import dev.zoetrope.models.vit.Vit;
 import dev.zoetrope.models.sam.Sam;
 import dev.zoetrope.models.sam.SamConfig;
@@ -111,6 +114,30 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                         SamPrompts prompts = SamPrompts.points(points, labels);
                         return holding(
                                 w, () -> sam.decode(embedding, prompts, true).masks());
+                    }),
+            new Measurement(
+                    "sd15-unet-step",
+                    "Stable Diffusion 1.5 U-Net (860M), one step: latents 2x4x64x64 (guidance: batch 2), 77 text tokens",
+                    false,
+                    dtype -> {
+                        Weights w = weights(dtype);
+                        ConditionalUnet model = new ConditionalUnet(ConditionalUnet.Config.sd1(), w);
+                        fill(w);
+                        Tensor x = normal(dtype, 2, 4, 64, 64);
+                        Condition words = Condition.ofText(normal(dtype, 2, 77, 768));
+                        Tensor t = Tensor.of(new long[] {500, 500}, 2);
+                        return holding(w, () -> model.forward(x, t, words));
+                    }),
+            new Measurement(
+                    "sd-vae-decode",
+                    "Stable Diffusion autoencoder: decode 1x4x64x64 latents to 512x512",
+                    false,
+                    dtype -> {
+                        Weights w = weights(dtype);
+                        AutoencoderKl model = new AutoencoderKl(AutoencoderKl.Config.sd1(), w);
+                        fill(w);
+                        Tensor z = normal(dtype, 1, 4, 64, 64);
+                        return holding(w, () -> model.decode(z));
                     }),
             new Measurement(
                     "dit-xl2-block",

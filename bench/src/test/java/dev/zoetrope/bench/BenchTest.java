@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.models.dit.Dit;
+import dev.zoetrope.models.unet.ConditionalUnet;
+import dev.zoetrope.models.vae.AutoencoderKl;
 import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Engine;
 import dev.zoetrope.tensor.UserError;
@@ -13,6 +15,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 
 class BenchTest {
@@ -36,11 +39,19 @@ class BenchTest {
     void modelsHaveTheSizesOfTheReference() {
         assertThat(parameters(Dit.Config.xl2())).isEqualTo(749_826_464);
         assertThat(parameters(Dit.Config.b2())).isEqualTo(147_439_904);
+        assertThat(parameters(w -> new ConditionalUnet(ConditionalUnet.Config.sd1(), w)))
+                .isEqualTo(859_520_964);
+        assertThat(parameters(w -> new AutoencoderKl(AutoencoderKl.Config.sd1(), w)))
+                .isEqualTo(83_653_863);
     }
 
     private static long parameters(Dit.Config c) {
+        return parameters(w -> new Dit(c, w));
+    }
+
+    private static long parameters(Function<Weights, ?> model) {
         try (Weights w = Weights.record()) {
-            new Dit(c, w);
+            assertThat(model.apply(w)).isNotNull();
             return w.named().values().stream().mapToLong(t -> t.numel()).sum();
         }
     }

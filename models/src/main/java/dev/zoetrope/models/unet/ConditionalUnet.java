@@ -249,6 +249,13 @@ public final class ConditionalUnet implements AutoCloseable {
                     j.get("conv_out_kernel", 3));
         }
 
+        /** That of Stable Diffusion 1.x, 860 million parameters. */
+        public static Config sd1() {
+            return of(Json.parse(
+                    "Stable Diffusion 1.x",
+                    "{\"sample_size\": 64, \"cross_attention_dim\": 768, \"attention_head_dim\": 8}"));
+        }
+
         private static String middle(Json j) {
             if (j.keys().contains("mid_block_type") && !j.has("mid_block_type")) {
                 return "";
