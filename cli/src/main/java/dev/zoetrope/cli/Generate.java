@@ -115,7 +115,8 @@ final class Generate implements Callable<Integer> {
     public Integer call() {
         if (prompt == null || output == null) {
             throw new ParameterException(
-                    spec.commandLine(), "Missing required " + (prompt == null ? "parameter: 'PROMPT'" : "option: '--output=FILE'"));
+                    spec.commandLine(),
+                    "Missing required " + (prompt == null ? "parameter: 'PROMPT'" : "option: '--output=FILE'"));
         }
         List<Job> jobs = jobs(prompt, output);
         Clips.Scale enlargement =

@@ -2,6 +2,7 @@ package dev.zoetrope.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.zoetrope.media.ContactSheet;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Images;
 import dev.zoetrope.models.ldm.Box;
@@ -83,8 +84,9 @@ final class GenerateImage implements Callable<Integer> {
     @Option(
             names = "--scheduler",
             paramLabel = "NAME",
-            description = "One of: ddim, ddpm, dpmpp, dpmpp-karras, dpmpp-sde, dpmpp-single, euler, euler-a, heun, lms, "
-                    + "pndm, unipc, lcm (default: the model's).")
+            description =
+                    "One of: ddim, ddpm, dpmpp, dpmpp-karras, dpmpp-sde, dpmpp-single, euler, euler-a, heun, lms, "
+                            + "pndm, unipc, lcm (default: the model's).")
     private @Nullable String scheduler;
 
     @Option(names = "--seed", paramLabel = "N", description = "The same seed gives the same picture (default: random).")
@@ -202,7 +204,8 @@ final class GenerateImage implements Callable<Integer> {
             throw new UserError(output + ": is a folder, expected the name of a file to write");
         }
         if (init == null && (mask != null || strength != null)) {
-            throw new UserError("--" + (mask != null ? "mask" : "strength") + " needs --init, the picture to start from");
+            throw new UserError(
+                    "--" + (mask != null ? "mask" : "strength") + " needs --init, the picture to start from");
         }
         if (scheduler != null) {
             Samplers.requireKnown(scheduler);
@@ -317,8 +320,7 @@ final class GenerateImage implements Callable<Integer> {
 
     /** Reads {@code a dog:0.1,0.2,0.5,0.9}. */
     static final class BoxConverter implements ITypeConverter<Box> {
-        private static final Pattern FORM =
-                Pattern.compile("(.+):([\\d.]+),([\\d.]+),([\\d.]+),([\\d.]+)");
+        private static final Pattern FORM = Pattern.compile("(.+):([\\d.]+),([\\d.]+),([\\d.]+),([\\d.]+)");
 
         @Override
         public Box convert(String text) {
@@ -335,8 +337,8 @@ final class GenerateImage implements Callable<Integer> {
             } catch (NumberFormatException | UserError e) {
                 throw new TypeConversionException(e.getMessage());
             }
-            throw new TypeConversionException("'" + text + "' is not PHRASE:LEFT,TOP,RIGHT,BOTTOM, such as "
-                    + "\"a dog:0.1,0.2,0.5,0.9\"");
+            throw new TypeConversionException(
+                    "'" + text + "' is not PHRASE:LEFT,TOP,RIGHT,BOTTOM, such as " + "\"a dog:0.1,0.2,0.5,0.9\"");
         }
     }
 }

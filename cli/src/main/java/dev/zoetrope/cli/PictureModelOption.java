@@ -12,7 +12,8 @@ final class PictureModelOption {
             names = "--model",
             required = true,
             paramLabel = "DIR|FILE|ORG/NAME",
-            description = "Folder of a pipeline with model_index.json, Stable Diffusion 1.x in one file, or a name on the hub.")
+            description =
+                    "Folder of a pipeline with model_index.json, Stable Diffusion 1.x in one file, or a name on the hub.")
     private String model;
 
     /** The folder or file, fetched from the hub if it is not there yet. */

@@ -71,8 +71,8 @@ final class UpscalePicture implements Callable<Integer> {
                 Upscale task = Upscale.load(model.folder(err))) {
             ImageRequest d = task.defaults(prompt);
             Settings s = steps == null ? d.settings() : d.settings().withSteps(steps);
-            ImageRequest r =
-                    d.with(s).withSeed(seed != null ? seed : ThreadLocalRandom.current().nextInt(Integer.MAX_VALUE));
+            ImageRequest r = d.with(s)
+                    .withSeed(seed != null ? seed : ThreadLocalRandom.current().nextInt(Integer.MAX_VALUE));
             GeneratedImage large;
             try (Bar bar = new Bar("upscale", 0, s.steps(), err)) {
                 large = task.generate(small, noiseLevel, r, (step, all, look) -> {
@@ -82,8 +82,10 @@ final class UpscalePicture implements Callable<Integer> {
             }
             large.notes().forEach(note -> err.println("zoetrope: note: " + note));
             large.save(output);
-            spec.commandLine().getOut().println(output + "  " + large.image().width() + " x "
-                    + large.image().height() + ", seed " + large.seed());
+            spec.commandLine()
+                    .getOut()
+                    .println(output + "  " + large.image().width() + " x "
+                            + large.image().height() + ", seed " + large.seed());
         }
         return 0;
     }

@@ -3,6 +3,7 @@ package dev.zoetrope.cli;
 import dev.zoetrope.tensor.UserError;
 import java.io.PrintWriter;
 import java.util.concurrent.CancellationException;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -10,7 +11,6 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
-import picocli.CommandLine;
 
 /** The {@code zoetrope} command. Results go to standard output, progress and errors to standard error. */
 @Command(

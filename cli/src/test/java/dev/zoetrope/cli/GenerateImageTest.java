@@ -2,6 +2,7 @@ package dev.zoetrope.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.zoetrope.media.ContactSheet;
 import dev.zoetrope.media.Image;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -34,7 +35,13 @@ class GenerateImageTest {
     @MethodSource("badRequests")
     void whatCannotBeMadeIsRefusedBeforeAModelIsOpened(String because, List<String> options) {
         List<String> arguments = new ArrayList<>(List.of(
-                "generate", "image", "a sneaker", "--model", folder.toString(), "-o", folder.resolve("a.png").toString()));
+                "generate",
+                "image",
+                "a sneaker",
+                "--model",
+                folder.toString(),
+                "-o",
+                folder.resolve("a.png").toString()));
         arguments.addAll(options);
         StringWriter err = new StringWriter();
 

@@ -53,8 +53,8 @@ public final class Samplers {
         requireKnown(name);
         Kind kind = Objects.requireNonNull(KINDS.get(name));
         if (trained.get("_class_name", "").startsWith("FlowMatch")) {
-            throw new UserError("scheduler '" + name + "' is for models of diffusion, and this one goes by flow matching; "
-                    + "leave the scheduler out");
+            throw new UserError("scheduler '" + name
+                    + "' is for models of diffusion, and this one goes by flow matching; " + "leave the scheduler out");
         }
         Json j = trained.with("_class_name", kind.className());
         for (Map.Entry<String, Object> e : kind.settings().entrySet()) {

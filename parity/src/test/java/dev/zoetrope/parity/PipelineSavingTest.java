@@ -54,8 +54,7 @@ class PipelineSavingTest {
     private static float[] picture(StableDiffusion pipeline) {
         try (Scope s = Scope.open();
                 Draws draws = Draws.ofSeed(3)) {
-            Settings settings =
-                    Settings.of("a red car").withSteps(2).withSize(16, 24);
+            Settings settings = Settings.of("a red car").withSteps(2).withSize(16, 24);
             return pipeline.generate(settings, draws, Denoising.Observer.NONE).toFloats();
         }
     }

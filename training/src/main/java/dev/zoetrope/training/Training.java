@@ -5,6 +5,9 @@ import static java.util.Map.entry;
 import dev.zoetrope.tensor.UserError;
 import dev.zoetrope.training.dit.DitTraining;
 import dev.zoetrope.training.judge.JudgeTraining;
+import dev.zoetrope.training.pictures.AutoencoderTraining;
+import dev.zoetrope.training.pictures.DdpmTraining;
+import dev.zoetrope.training.pictures.LatentDiffusionTraining;
 import dev.zoetrope.training.sam.SamTraining;
 import dev.zoetrope.training.seeing.PairTraining;
 import dev.zoetrope.training.seeing.VitTraining;
@@ -22,6 +25,9 @@ public final class Training {
     }
 
     private static final Map<String, Procedure> SYSTEMS = new TreeMap<>(Map.ofEntries(
+            entry("autoencoder", AutoencoderTraining::run),
+            entry("ddpm", DdpmTraining::run),
+            entry("ldm", LatentDiffusionTraining::run),
             entry("clip", PairTraining::run),
             entry("dit", DitTraining::run),
             entry("judge", JudgeTraining::run),

@@ -37,7 +37,9 @@ public record PipelineOrigin(Json index, Map<String, Json> configs, Map<String, 
     static PipelineOrigin of(PipelineFolder f) {
         Map<String, Json> configs = new LinkedHashMap<>();
         Map<String, Path> tokenizers = new LinkedHashMap<>();
-        PARTS.stream().filter(f::names).forEach(p -> configs.put(p, Json.read(f.part(p).resolve("config.json"))));
+        PARTS.stream()
+                .filter(f::names)
+                .forEach(p -> configs.put(p, Json.read(f.part(p).resolve("config.json"))));
         SCHEDULERS.stream().filter(f::names).forEach(p -> configs.put(p, f.schedulerConfig(p)));
         Stream.of("tokenizer", "tokenizer_2").filter(f::names).forEach(p -> tokenizers.put(p, f.part(p)));
         return new PipelineOrigin(f.index(), configs, tokenizers);
@@ -87,9 +89,8 @@ public record PipelineOrigin(Json index, Map<String, Json> configs, Map<String, 
             }
             String file = text ? "model.safetensors" : "diffusion_pytorch_model.safetensors";
             Safetensors.write(folder.resolve(part).resolve(file), w.all());
-            String type = text
-                    ? config.get("architectures", List.of("CLIPTextModel")).get(0)
-                    : config.require("_class_name");
+            String type =
+                    text ? config.get("architectures", List.of("CLIPTextModel")).get(0) : config.require("_class_name");
             all = all.with(part, List.of(text ? "transformers" : "diffusers", type));
         }
         for (String part : SCHEDULERS) {
@@ -101,7 +102,9 @@ public record PipelineOrigin(Json index, Map<String, Json> configs, Map<String, 
         }
         for (Map.Entry<String, Path> e : tokenizers.entrySet()) {
             copy(e.getValue(), folder.resolve(e.getKey()));
-            all = all.with(e.getKey(), List.of("transformers", "CLIPTokenizer"));
+            Path config = e.getValue().resolve("tokenizer_config.json");
+            Json j = Files.exists(config) ? Json.read(config) : Json.empty();
+            all = all.with(e.getKey(), List.of("transformers", j.get("tokenizer_class", "CLIPTokenizer")));
         }
         text(folder.resolve("model_index.json"), all.toString());
     }

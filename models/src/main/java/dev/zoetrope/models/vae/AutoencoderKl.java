@@ -50,9 +50,10 @@ public final class AutoencoderKl implements AutoCloseable {
 
         /** That of Stable Diffusion 1.x, 84 million parameters. */
         public static Config sd1() {
-            return of(Json.parse(
-                    "Stable Diffusion 1.x",
-                    """
+            return of(
+                    Json.parse(
+                            "Stable Diffusion 1.x",
+                            """
                     {"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "sample_size": 512,
                      "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D",
                                           "DownEncoderBlock2D"],

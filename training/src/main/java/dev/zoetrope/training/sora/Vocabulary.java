@@ -10,12 +10,13 @@ import java.util.Set;
 import java.util.TreeSet;
 
 /** The tokenizer of the built-in model: one token for each word of Carousel's captions. */
-final class Vocabulary {
-    private static final String PAD = "[PAD]";
+public final class Vocabulary {
+    public static final String PAD = "[PAD]";
 
     private Vocabulary() {}
 
-    static void write(Path folder) {
+    /** Writes {@code tokenizer.json}. */
+    public static void write(Path folder) {
         Set<String> words = new TreeSet<>(Caption.words());
         words.addAll(Paraphrase.words());
         WordTokenizer.write(folder, List.of(PAD, Sora.UNKNOWN, Sora.NO_CAPTION), Sora.UNKNOWN, words, Map.of());

@@ -1,17 +1,16 @@
-package dev.zoetrope.cli;
+package dev.zoetrope.media;
 
-import dev.zoetrope.media.Image;
 import java.util.List;
 
 /** Pictures of one size beside and below each other. */
-final class ContactSheet {
+public final class ContactSheet {
     private static final int GAP = 4;
     private static final int GREY = 0x808080;
 
     private ContactSheet() {}
 
     /** About as many columns as rows; a single picture as it is. */
-    static Image of(List<Image> pictures) {
+    public static Image of(List<Image> pictures) {
         if (pictures.size() == 1) {
             return pictures.get(0);
         }

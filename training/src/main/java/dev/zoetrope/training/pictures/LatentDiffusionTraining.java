@@ -1,0 +1,193 @@
+package dev.zoetrope.training.pictures;
+
+import dev.zoetrope.checkpoint.AtomicFile;
+import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.media.Tokenizer;
+import dev.zoetrope.models.clip.ClipText;
+import dev.zoetrope.models.ldm.PipelineOrigin;
+import dev.zoetrope.models.ldm.Prompts;
+import dev.zoetrope.models.ldm.Settings;
+import dev.zoetrope.models.ldm.StableDiffusion;
+import dev.zoetrope.models.unet.Condition;
+import dev.zoetrope.models.unet.ConditionalUnet;
+import dev.zoetrope.models.vae.AutoencoderKl;
+import dev.zoetrope.models.vae.Posterior;
+import dev.zoetrope.nn.TrainingScope;
+import dev.zoetrope.schedulers.Denoising;
+import dev.zoetrope.schedulers.Draws;
+import dev.zoetrope.schedulers.Samplers;
+import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.RandomSource;
+import dev.zoetrope.tensor.Scope;
+import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.training.Metrics;
+import dev.zoetrope.training.Recipe;
+import dev.zoetrope.training.RunFolder;
+import dev.zoetrope.training.TensorBoard;
+import dev.zoetrope.training.Trainer;
+import dev.zoetrope.training.TrainingListener;
+import dev.zoetrope.training.diffusion.NoiseLoss;
+import dev.zoetrope.training.sora.Vocabulary;
+import dev.zoetrope.world.Scene;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Trains latent diffusion with text on captioned pictures of Carousel: U-Net and text encoder together, over the latents
+ * of an autoencoder that was trained before and stays as it is. Some captions are left out, for guidance. The finished
+ * pipeline is written to {@code model/} in the run folder in the form of Stable Diffusion.
+ */
+public final class LatentDiffusionTraining implements Trainer.Objective {
+    private static final String STAGE = "ldm";
+    private static final int SHEET = 4;
+    private static final int SHEET_STEPS = 20;
+
+    private final PictureData data;
+    private final AutoencoderKl vae;
+    private final Path tokenizer;
+    private final Prompts.Tower tower;
+    private final ConditionalUnet unet;
+    private final NoiseLoss loss;
+    private final int length;
+    private final double dropped;
+    private final double offset;
+    private final Map<String, Json> configs = new LinkedHashMap<>();
+
+    private LatentDiffusionTraining(Json recipe, RunFolder folder, Weights unetWeights, Weights textWeights) {
+        data = PictureData.of(recipe.at("data"), recipe.get("seed", 0L));
+        Json train = recipe.at("train");
+        Path autoencoder = Path.of(recipe.require("autoencoder"));
+        vae = AutoencoderKl.load(autoencoder);
+        vae.weights().requireGrad(false);
+        Json text = recipe.at("text_encoder");
+        length = text.get("max_position_embeddings", 32);
+        tokenizer = folder.file("tokenizer");
+        writeTokenizer();
+        Tokenizer words = Tokenizer.open(tokenizer);
+        configs.put("vae", Json.read(autoencoder.resolve("config.json")));
+        configs.put(
+                "text_encoder",
+                text.with("architectures", List.of("CLIPTextModel"))
+                        .with("model_type", "clip_text_model")
+                        .with("max_position_embeddings", length)
+                        .with("vocab_size", words.size()));
+        configs.put(
+                "unet",
+                recipe.at("model")
+                        .with("_class_name", "UNet2DConditionModel")
+                        .with("in_channels", vae.config().latentChannels())
+                        .with("out_channels", vae.config().latentChannels())
+                        .with("cross_attention_dim", text.requireInt("hidden_size"))
+                        .with(
+                                "sample_size",
+                                List.of(
+                                        data.height() / vae.config().factor(),
+                                        data.width() / vae.config().factor())));
+        configs.put("scheduler", recipe.at("scheduler").with("_class_name", "DDIMScheduler"));
+        unet = new ConditionalUnet(ConditionalUnet.Config.of(config("unet")), unetWeights);
+        tower = new Prompts.Tower(words, new ClipText(ClipText.Config.of(config("text_encoder")), textWeights));
+        loss = DdpmTraining.noiseLoss(train, config("scheduler"));
+        dropped = train.get("caption_dropout", .1);
+        offset = train.get("noise_offset", 0.);
+    }
+
+    private Json config(String part) {
+        return java.util.Objects.requireNonNull(configs.get(part));
+    }
+
+    private void writeTokenizer() {
+        Vocabulary.write(tokenizer);
+        String config = "{\"tokenizer_class\": \"PreTrainedTokenizerFast\", \"pad_token\": \"" + Vocabulary.PAD
+                + "\", \"model_max_length\": " + length + "}\n";
+        AtomicFile.write(
+                tokenizer.resolve("tokenizer_config.json"),
+                out -> out.write(config.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    /** Runs what is left of the training. @return whether it is done */
+    public static boolean run(Recipe recipe, RunFolder folder, TrainingListener listener) {
+        Json j = recipe.settings();
+        try (RandomSource random = RandomSource.of(j.get("seed", 0L));
+                Weights unet = Weights.draw(random);
+                Weights text = Weights.draw(random)) {
+            LatentDiffusionTraining t = new LatentDiffusionTraining(j, folder, unet, text);
+            try (AutoencoderKl vae = t.vae;
+                    Tokenizer words = t.tower.tokenizer()) {
+                Map<String, Tensor> parameters = new LinkedHashMap<>();
+                unet.named().forEach((name, w) -> parameters.put("unet." + name, w));
+                text.named().forEach((name, w) -> parameters.put("text_encoder." + name, w));
+                boolean done = new Trainer(
+                                STAGE, Trainer.Settings.of(j.at("train")), parameters, List.of(), t, folder, listener)
+                        .run((step, board) -> t.samples(folder, board, step));
+                if (done) {
+                    Path model = Exports.freshModel(folder);
+                    t.origin().write(model, Map.of("unet", unet, "text_encoder", text, "vae", vae.weights()));
+                    listener.message("the model is in " + model + "; its words are in " + words.size() + " tokens");
+                }
+                return done;
+            }
+        }
+    }
+
+    private PipelineOrigin origin() {
+        Json index = Json.empty().with("_class_name", "StableDiffusionPipeline").with("requires_safety_checker", false);
+        return new PipelineOrigin(index, configs, Map.of("tokenizer", tokenizer));
+    }
+
+    @Override
+    public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
+        List<Scene> scenes = data.scenes(step, worker);
+        Tensor pictures = PictureData.pixels(scenes);
+        List<String> captions = new ArrayList<>();
+        for (int i = 0; i < scenes.size(); i++) {
+            captions.add(random.chance(dropped) ? "" : PictureData.caption(scenes.get(i), (int) (step & 0xffff) + i));
+        }
+        Tensor latents;
+        try (Autograd.Mode off = Autograd.off()) {
+            Posterior posterior = vae.encode(pictures);
+            latents = vae.scaled(posterior.sample(random.normal(posterior.mean().shape())));
+        }
+        Tensor noise = random.normal(latents.shape());
+        if (offset > 0) {
+            noise = noise.add(
+                    random.normal(latents.size(0), latents.size(1), 1, 1).mul(offset));
+        }
+        Tensor timesteps = random.integers(0, loss.table().size(), scenes.size());
+        Condition condition = Condition.ofText(tower.encoder().forward(tower.ids(captions, length), null));
+        try (TrainingScope training = TrainingScope.open(random)) {
+            Tensor r = loss.of((noisy, t) -> unet.forward(noisy, t, condition), latents, noise, timesteps);
+            metrics.add("loss", r.item());
+            return r;
+        }
+    }
+
+    private void samples(RunFolder folder, TensorBoard board, long step) {
+        StableDiffusion pipeline = new StableDiffusion(new StableDiffusion.Parts(
+                Samplers.of("ddim", config("scheduler")),
+                origin(),
+                new Prompts(List.of(tower), false),
+                unet,
+                vae,
+                null,
+                false));
+        try (Scope s = Scope.open()) {
+            List<Tensor> all = new ArrayList<>();
+            List<Scene> scenes = data.scenes(3_000_000, 0);
+            for (int i = 0; i < Math.min(SHEET, scenes.size()); i++) {
+                Settings settings = Settings.of(PictureData.caption(scenes.get(i), i))
+                        .withSteps(SHEET_STEPS)
+                        .withGuidance(4, 0)
+                        .withCount(SHEET);
+                try (Draws draws = Draws.ofSeed(i)) {
+                    all.add(pipeline.generate(settings, draws, Denoising.Observer.NONE));
+                }
+            }
+            Exports.sheet(folder, board, STAGE, "samples", Tensor.cat(0, all), step);
+        }
+    }
+}
