@@ -4,6 +4,8 @@ import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.media.Filter;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.models.ddpm.DdpmPipeline;
+import dev.zoetrope.models.dit.DitPipeline;
+import dev.zoetrope.models.dit.TextPipeline;
 import dev.zoetrope.models.ldm.ClassConditional;
 import dev.zoetrope.models.ldm.LatentDiffusion;
 import dev.zoetrope.models.ldm.PipelineFolder;
@@ -21,6 +23,7 @@ import dev.zoetrope.tensor.UserError;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -68,14 +71,18 @@ abstract class PictureModel implements AutoCloseable {
         if (kind.startsWith("StableDiffusion") || kind.equals("LatentConsistencyModelPipeline")) {
             return new Guided(name, StableDiffusion.load(folderOrFile));
         }
+        if (TextPipeline.isOne(folder)) {
+            return new Transformer(name, TextPipeline.load(folderOrFile));
+        }
         return switch (kind) {
+            case "DiTPipeline" -> new ClassTransformer(name, DitPipeline.load(folderOrFile));
             case "DDPMPipeline", "DDIMPipeline" -> new Pixel(name, DdpmPipeline.load(folderOrFile), folder);
             case "LDMPipeline", "LDMSuperResolutionPipeline" ->
                 new Latent(name, LatentDiffusion.load(folderOrFile), folder);
             default ->
                 throw new UserError(folderOrFile + ": model_index.json: _class_name \"" + kind
                         + "\" makes no pictures that are supported; supported: StableDiffusion...Pipeline, "
-                        + "StableDiffusionXLPipeline, DDPMPipeline, DDIMPipeline, LDMPipeline, "
+                        + "PixArtAlphaPipeline, FluxPipeline, DiTPipeline, DDPMPipeline, DDIMPipeline, LDMPipeline, "
                         + "LDMSuperResolutionPipeline");
         };
     }
@@ -169,6 +176,21 @@ abstract class PictureModel implements AutoCloseable {
         m.put("model", name);
         m.put("software", "Zoetrope");
         return m;
+    }
+
+    private static void requirePrompt(ImageRequest r) {
+        if (r.settings().prompt().isBlank()) {
+            throw new UserError("the prompt is empty; say what is to be seen");
+        }
+        if (!r.label().isEmpty()) {
+            throw new UserError("this model draws what a prompt says, not classes; leave the class out");
+        }
+    }
+
+    private static void refuseScheduler(ImageRequest r) {
+        if (r.scheduler() != null) {
+            throw new UserError("this model is used with its own scheduler only; leave the scheduler out");
+        }
     }
 
     private static void refusePrompt(ImageRequest r) {
@@ -284,15 +306,6 @@ abstract class PictureModel implements AutoCloseable {
                             draws,
                             observer),
                     fit.notes());
-        }
-
-        private static void requirePrompt(ImageRequest r) {
-            if (r.settings().prompt().isBlank()) {
-                throw new UserError("the prompt is empty; say what is to be seen");
-            }
-            if (!r.label().isEmpty()) {
-                throw new UserError("this model draws what a prompt says, not classes; leave the class out");
-            }
         }
 
         private List<String> notes(ImageRequest r) {
@@ -443,9 +456,7 @@ abstract class PictureModel implements AutoCloseable {
         @Override
         Job fromPrompt(ImageRequest r) {
             refusePrompt(r);
-            if (r.scheduler() != null) {
-                throw new UserError("this model is used with its own scheduler only");
-            }
+            refuseScheduler(r);
             Settings d = defaults("");
             return Job.of((s, draws, observer) -> pipeline.generate(
                     labels(r.label(), s.count()),
@@ -460,6 +471,80 @@ abstract class PictureModel implements AutoCloseable {
         @Override
         Tensor preview(Tensor sample) {
             return small(sample, pipeline::decode);
+        }
+
+        @Override
+        public void close() {
+            pipeline.close();
+        }
+    }
+
+    /** Diffusion transformers that read prompts. */
+    private static final class Transformer extends PictureModel {
+        private final TextPipeline pipeline;
+
+        Transformer(String name, TextPipeline pipeline) {
+            super(name);
+            this.pipeline = pipeline;
+        }
+
+        @Override
+        Settings defaults(String prompt) {
+            return pipeline.defaults(prompt);
+        }
+
+        @Override
+        Job fromPrompt(ImageRequest r) {
+            requirePrompt(r);
+            refuseScheduler(r);
+            return Job.of(pipeline::generate);
+        }
+
+        @Override
+        Tensor preview(Tensor sample) {
+            throw new UserError("this model shows no previews");
+        }
+
+        @Override
+        public void close() {
+            pipeline.close();
+        }
+    }
+
+    /** The diffusion transformer that draws classes. */
+    private static final class ClassTransformer extends PictureModel {
+        private static final double GUIDANCE = 4;
+
+        private final DitPipeline pipeline;
+
+        ClassTransformer(String name, DitPipeline pipeline) {
+            super(name);
+            this.pipeline = pipeline;
+        }
+
+        @Override
+        Settings defaults(String prompt) {
+            return Settings.of(prompt).withGuidance(GUIDANCE, 0);
+        }
+
+        @Override
+        Job fromPrompt(ImageRequest r) {
+            refusePrompt(r);
+            refuseScheduler(r);
+            if (r.label().isEmpty()) {
+                throw new UserError("this model needs a class, a number or one of its names");
+            }
+            if (r.settings().width() != 0 || r.settings().height() != 0) {
+                throw new UserError("this model draws pictures of the size trained on; leave the size out");
+            }
+            int label = pipeline.label(r.label());
+            return Job.of((s, draws, observer) -> pipeline.generate(
+                    Collections.nCopies(s.count(), label), s.steps(), s.guidance(), draws, observer));
+        }
+
+        @Override
+        Tensor preview(Tensor sample) {
+            throw new UserError("this model shows no previews");
         }
 
         @Override
