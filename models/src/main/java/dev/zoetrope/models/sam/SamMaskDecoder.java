@@ -26,8 +26,11 @@ public final class SamMaskDecoder {
     private static final double UPSCALE_EPS = 1e-6;
     static final int HYPER_LAYERS = 3;
 
-    /** Prompts decoded at a time: their features then stay in the caches, which is faster than all at once. */
-    private static final int AT_ONCE = 8;
+    /**
+     * Bytes of the largest features of the prompts that are decoded at a time. Larger blocks would be handed back to the
+     * system and cleared anew at every step, which costs more than the arithmetic.
+     */
+    private static final long PIECE = 28L << 20;
 
     /**
      * @param masks logits {@code [B, P, M, 4 H, 4 W]}
@@ -77,12 +80,14 @@ public final class SamMaskDecoder {
      */
     public Output forward(Tensor image, Tensor positions, @Nullable Tensor sparse, Tensor dense, boolean ambiguous) {
         long prompts = sparse != null ? sparse.size(1) : dense.size(1);
+        long enlarged = 16 * image.size(2) * image.size(3) * (config.hidden() / 8) * Float.BYTES;
+        long atOnce = Math.max(1, PIECE / (enlarged * image.size(0)));
         List<Tensor> masks = new ArrayList<>();
         List<Tensor> iou = new ArrayList<>();
         try (Scope s = Scope.open()) {
             Tensor places = positions.flatten(2).transpose(1, 2).unsqueeze(1); // [1, 1, N, C]
-            for (long from = 0; from < prompts; from += AT_ONCE) {
-                long n = Math.min(AT_ONCE, prompts - from);
+            for (long from = 0; from < prompts; from += atOnce) {
+                long n = Math.min(atOnce, prompts - from);
                 Tensor tokens = sparse == null ? null : sparse.narrow(1, from, n);
                 Tensor added = dense.size(1) == 1 ? dense : dense.narrow(1, from, n);
                 Tensor keys = image.unsqueeze(1).add(added); // [B, P or 1, C, H, W]
