@@ -86,8 +86,8 @@ final class SamEntries {
         try (Segment segment = Segment.load(c.model());
                 Segment.Picture picture = segment.open(image)) {
             answers.put("pixel_values", segment.processor().process(image).pixels());
-            Tensor points = scaled(nested(c, "points"), picture);
-            Tensor labels = nested(c, "labels");
+            Tensor points = prompts(scaled(nested(c, "points"), picture), 4);
+            Tensor labels = prompts(nested(c, "labels"), 3);
             Tensor boxes = scaled(nested(c, "boxes"), picture);
             SamPrompts prompts = new SamPrompts(points, labels == null ? null : labels.to(DType.INT64), boxes, null);
             if (points != null) {
@@ -114,6 +114,11 @@ final class SamEntries {
             answers.put("mask_logits", logits);
             answers.put("mask_area", logits.gt(0).to(DType.FLOAT32).sum(-2, -1));
         }
+    }
+
+    /** With an axis of prompts, which is left out where there is one prompt a picture. */
+    private static @Nullable Tensor prompts(@Nullable Tensor t, int axes) {
+        return t == null || t.dim() == axes ? t : t.unsqueeze(1);
     }
 
     /** Pixels of the file in pairs along the last axis, in pixels of the square. */
