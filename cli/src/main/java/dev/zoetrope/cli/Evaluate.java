@@ -96,8 +96,9 @@ final class Evaluate implements Callable<Integer> {
                     case "vit", "clip", "siglip" -> seeing();
                     case "sam" -> sam();
                     default ->
-                        throw new UserError("evaluate " + system
-                                + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip, sam");
+                        throw new UserError(
+                                "evaluate " + system
+                                        + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip, sam");
                 };
         spec.commandLine().getOut().print(table);
         spec.commandLine().getOut().flush();

@@ -53,8 +53,8 @@ class SegmentTest {
     }
 
     private Outcome segment(String... more) {
-        List<String> all = new ArrayList<>(
-                List.of("segment", picture.toString(), "--model", MODEL, "-o", folder.toString()));
+        List<String> all =
+                new ArrayList<>(List.of("segment", picture.toString(), "--model", MODEL, "-o", folder.toString()));
         all.addAll(List.of(more));
         return execute(all.toArray(String[]::new));
     }
@@ -113,7 +113,8 @@ class SegmentTest {
     @Test
     void aSessionIsAnnotatedByCommandsThenByTheModelAlone() {
         String session = folder.resolve("session.json").toString();
-        assertThat(execute("annotate", "start", session, picture.toString()).code).isZero();
+        assertThat(execute("annotate", "start", session, picture.toString()).code)
+                .isZero();
         InputStream before = System.in;
         System.setIn(new ByteArrayInputStream(
                 "+ 30 20\n- 2 2\nundo\npick 1\naccept\nfly\n+ 900 2\nquit\n".getBytes(StandardCharsets.UTF_8)));
@@ -129,11 +130,24 @@ class SegmentTest {
                 .contains("? 'fly' is no command")
                 .contains("? point 900.0,2.0 lies outside");
         Outcome auto = execute(
-                "annotate", "--model", MODEL, "auto", session, "--points-per-side", "2", "--iou", "0", "--stability", "0");
+                "annotate",
+                "--model",
+                MODEL,
+                "auto",
+                session,
+                "--points-per-side",
+                "2",
+                "--iou",
+                "0",
+                "--stability",
+                "0");
         assertThat(auto.code).isZero();
-        assertThat(execute("annotate", "status", session).out).contains("1 manual").contains("done");
+        assertThat(execute("annotate", "status", session).out)
+                .contains("1 manual")
+                .contains("done");
         Path masks = folder.resolve("masks");
-        assertThat(execute("annotate", "export", session, "-o", masks.toString()).code).isZero();
+        assertThat(execute("annotate", "export", session, "-o", masks.toString()).code)
+                .isZero();
         assertThat(masks.resolve("photo.png.json")).exists();
         assertThat(masks.resolve("photo.png-overlay.png")).exists();
     }

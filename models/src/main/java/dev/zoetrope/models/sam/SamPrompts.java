@@ -24,8 +24,7 @@ public record SamPrompts(
         if (points != null) {
             Check.shape(points.shape(), "points", -1, -1, -1, 2);
             if (labels == null) {
-                labels = Tensor.full(
-                        1, DType.INT64, points.device(), points.size(0), points.size(1), points.size(2));
+                labels = Tensor.full(1, DType.INT64, points.device(), points.size(0), points.size(1), points.size(2));
             }
             Check.shape(labels.shape(), "labels of the points", points.size(0), points.size(1), points.size(2));
         }
