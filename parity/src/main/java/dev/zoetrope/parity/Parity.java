@@ -32,6 +32,7 @@ public final class Parity {
         Map<String, Entry> r = new TreeMap<>();
         Blip2Entries.register(r);
         DiffusionEntries.register(r);
+        AnyToAnyEntries.register(r);
         DiffusionTrainingEntries.register(r);
         DitEntries.register(r);
         ImageBindEntries.register(r);

@@ -119,11 +119,20 @@ public final class Bert implements AutoCloseable {
 
     /** What goes into the first layer, then what comes out of each, {@code [B, T, D]}. */
     public List<Tensor> hiddenStates(Tensor ids, @Nullable Tensor typeIds, @Nullable Tensor mask) {
-        Check.atMost(config.positions, ids.size(1), "max_position_embeddings", "the number of tokens");
+        return hiddenStates(ids, typeIds, mask, null);
+    }
+
+    /** @param places of the tokens, {@code [B, T]} INT64; null for 0, 1, 2 ... */
+    public List<Tensor> hiddenStates(
+            Tensor ids, @Nullable Tensor typeIds, @Nullable Tensor mask, @Nullable Tensor places) {
+        long last = places == null ? ids.size(1) : (long) places.max().item() + 1;
+        Check.atMost(config.positions, last, "max_position_embeddings", "the number of tokens");
         List<Tensor> r = new ArrayList<>();
         try (Scope s = Scope.open()) {
             Tensor type = typeIds == null ? types.weight().select(0, 0) : types.forward(typeIds); // [D] or [B, T, D]
-            Tensor place = positions.weight().narrow(0, 0, ids.size(1)); // [T, D]
+            Tensor place = places == null
+                    ? positions.weight().narrow(0, 0, ids.size(1))
+                    : positions.forward(places); // [T, D] or [B, T, D]
             Tensor x = norm.forward(words.forward(ids).add(type).add(place)); // [B, T, D]
             r.add(s.keep(x));
             Tensor allowed = mask == null ? null : mask.ne(0L).unsqueeze(1).unsqueeze(1); // [B, 1, 1, T]

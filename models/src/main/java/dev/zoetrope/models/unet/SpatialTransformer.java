@@ -92,7 +92,8 @@ final class SpatialTransformer implements Mixer {
                 heads);
     }
 
-    private static final class Block {
+    /** Attention to the picture, to the text (or to the picture again) and a feed-forward layer. */
+    static final class Block {
         private final LayerNorm norm1;
         private final Attention attn1;
         private final @Nullable Fuser fuser;
