@@ -25,6 +25,7 @@ import dev.zoetrope.models.language.LanguageModel;
 import dev.zoetrope.models.latte.LatteTransformer;
 import dev.zoetrope.models.llava.Llava;
 import dev.zoetrope.models.owl.Owl;
+import dev.zoetrope.models.opensora.Stdit3;
 import dev.zoetrope.models.sam.Sam;
 import dev.zoetrope.models.sam.SamConfig;
 import dev.zoetrope.models.siglip.Siglip;
@@ -86,6 +87,7 @@ final class Manifest {
         r.put("CogVideoXTransformer3DModel", (c, w) -> new CogVideoXTransformer(CogVideoXTransformer.Config.of(c), w));
         r.put("AutoencoderKLWan", (c, w) -> new WanAutoencoder(WanAutoencoder.Config.of(c), w));
         r.put("LatteTransformer3DModel", (c, w) -> new LatteTransformer(LatteTransformer.Config.of(c), w));
+        r.put("STDiT3", (c, w) -> new Stdit3(Stdit3.Config.of(c), w));
         r.put("WanTransformer3DModel", (c, w) -> new WanTransformer(WanTransformer.Config.of(c), w));
         r.put("DiTTransformer2DModel", (c, w) -> new Dit(Dit.Config.of(c), w));
         r.put("MplugOwlForConditionalGeneration", (c, w) -> new Owl(Owl.Config.of(c), w));

@@ -52,6 +52,7 @@ public final class Parity {
         PackingEntries.register(r);
         TokenEntries.register(r);
         TrainingEntries.register(r);
+        OpenSoraEntries.register(r);
         VideoEntries.register(r);
         return r;
     }
