@@ -3,19 +3,32 @@ package dev.zoetrope.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.zoetrope.checkpoint.Fast;
+import dev.zoetrope.media.Clip;
+import dev.zoetrope.media.ClipWriter;
 import dev.zoetrope.media.Clips;
 import dev.zoetrope.media.Filter;
-import dev.zoetrope.tasks.GeneratedVideo;
+import dev.zoetrope.media.Image;
+import dev.zoetrope.media.Images;
+import dev.zoetrope.media.Resize;
+import dev.zoetrope.tasks.Progress;
+import dev.zoetrope.tasks.Start;
+import dev.zoetrope.tasks.Storyboard;
 import dev.zoetrope.tasks.TextToVideo;
 import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.Recipe;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -32,12 +45,16 @@ import picocli.CommandLine.Spec;
         description = {
             "Make a clip, or a picture, from a sentence.",
             "  zoetrope generate \"a fox bouncing on a blue background\" -o fox.mp4",
+            "  zoetrope generate \"a fox bouncing\" --extend fox.mp4 --seconds 4 -o longer.mp4",
+            "  zoetrope generate \"a cat on a beach\" --model THUDM/CogVideoX-2b --seconds 6 -o cat.mp4",
             "  zoetrope generate image \"a sneaker\" --model DIR -o sneaker.png"
         },
         subcommands = GenerateImage.class)
 final class Generate implements Callable<Integer> {
     private static final int MOST = 1000;
     private static final int ENLARGEMENT = 4;
+    private static final int SMALL = 256;
+    private static final double LONGEST = 3600;
 
     @Spec
     private CommandSpec spec;
@@ -59,7 +76,10 @@ final class Generate implements Callable<Integer> {
     @Option(names = "--seed", paramLabel = "N", description = "The same seed gives the same pixels (default: random).")
     private @Nullable Long seed;
 
-    @Option(names = "--steps", paramLabel = "N", description = "Steps of the solver (default: 16).")
+    @Option(
+            names = "--steps",
+            paramLabel = "N",
+            description = "Steps of the solver (default: 16; of other models, theirs).")
     private @Nullable Integer steps;
 
     @Option(
@@ -73,6 +93,48 @@ final class Generate implements Callable<Integer> {
 
     @Option(names = "--frames", paramLabel = "N", description = "Frames; 1 is a picture (default: 16).")
     private @Nullable Integer frames;
+
+    @Option(
+            names = "--seconds",
+            paramLabel = "X",
+            description = "Length instead of --frames; long clips are made and written piece by piece.")
+    private @Nullable Double seconds;
+
+    @Option(names = "--image", paramLabel = "FILE", description = "The first frame.")
+    private @Nullable Path image;
+
+    @Option(names = "--video", paramLabel = "FILE", description = "A clip that is made anew, see --strength.")
+    private @Nullable Path video;
+
+    @Option(names = "--strength", paramLabel = "X", description = "How much of --video is made anew (default: 0.6).")
+    private double strength = 0.6;
+
+    @Option(names = "--extend", paramLabel = "FILE", description = "A clip that goes on, or starts earlier.")
+    private @Nullable Path extend;
+
+    @Option(names = "--forward", description = "With --extend: the end goes on (default).")
+    private boolean forward;
+
+    @Option(names = "--backward", description = "With --extend: the beginning is preceded.")
+    private boolean backward;
+
+    @Option(
+            names = "--connect",
+            paramLabel = "FILE",
+            arity = "2",
+            description = "Two clips that are led from the one into the other.")
+    private List<Path> connect = List.of();
+
+    @Option(names = "--loop", description = "The end leads to the beginning.")
+    private boolean loop;
+
+    @Option(
+            names = "--storyboard",
+            paramLabel = "FILE",
+            description =
+                    "Scenes in YAML or JSON instead of a prompt: a list \"scenes\" of prompt, seconds and transition "
+                            + "(cut, fade, flow).")
+    private @Nullable Path storyboard;
 
     @Option(
             names = "--size",
@@ -93,14 +155,15 @@ final class Generate implements Callable<Integer> {
     @Option(
             names = "--scale",
             paramLabel = "N",
-            description = "Enlargement of what is written (default: 4, for a folder of PNGs 1).")
+            description = "Enlargement of what is written (default: 4; 1 for a folder of PNGs and beyond 256 pixels).")
     private @Nullable Integer scale;
 
     @Option(
             names = "--model",
-            paramLabel = "DIR",
-            description = "Folder of a model, such as a training run's model/ (default: the built-in one).")
-    private @Nullable Path model;
+            paramLabel = "DIR|NAME",
+            description = "Folder of a model, such as a training run's model/, or a name on the hub, such as "
+                    + "THUDM/CogVideoX-2b (default: the built-in one).")
+    private @Nullable String model;
 
     @Option(names = "--json", description = "Print a line of JSON for each clip.")
     private boolean json;
@@ -108,30 +171,42 @@ final class Generate implements Callable<Integer> {
     @Option(names = "--quiet", description = "Print warnings and errors only.")
     private boolean quiet;
 
-    /** One clip to make. */
-    private record Job(TextToVideo.Request request, Path file) {}
+    /**
+     * One clip to make.
+     *
+     * @param before frames of a given clip that come before those that are made
+     * @param after and those that come after
+     */
+    private record Job(TextToVideo.Request request, Path file, List<Image> before, List<Image> after) {}
 
     @Override
     public Integer call() {
-        if (prompt == null || output == null) {
+        boolean nothing = prompt == null && storyboard == null;
+        if (nothing || output == null) {
             throw new ParameterException(
                     spec.commandLine(),
-                    "Missing required " + (prompt == null ? "parameter: 'PROMPT'" : "option: '--output=FILE'"));
+                    "Missing required " + (nothing ? "parameter: 'PROMPT'" : "option: '--output=FILE'"));
         }
-        List<Job> jobs = jobs(prompt, output);
-        Clips.Scale enlargement =
-                new Clips.Scale(scale != null ? scale : Clips.isFolder(output) ? 1 : ENLARGEMENT, Filter.LANCZOS);
-        for (Job job : jobs) {
-            Clips.requireWritable(job.file, job.request.frames());
+        List<Path> files = files(output);
+        check();
+        for (Path file : files) {
+            Clips.requireWritable(
+                    file,
+                    frames != null ? frames : TextToVideo.Request.of("any").frames());
         }
+        Optional<Storyboard> scenes = Optional.ofNullable(storyboard)
+                .map(f -> Storyboard.of(Recipe.read(f, Map.of()).settings()));
+        TextToVideo.Request plain = plain(
+                TextToVideo.Request.of(scenes.map(Storyboard::prompt).orElse(Objects.requireNonNullElse(prompt, ""))));
+        Start start = start();
         PrintWriter err = spec.commandLine().getErr();
         engine.start(err);
         try (Stop stop = new Stop("stopping ...", err);
                 TextToVideo task = load()) {
-            for (Job job : jobs) {
-                GeneratedVideo video = generate(task, job, stop, err);
-                video.save(job.file, enlargement);
-                tell(job, video, err);
+            TextToVideo.Request request = request(task, plain, start);
+            long first = seed != null ? seed : ThreadLocalRandom.current().nextInt(Integer.MAX_VALUE);
+            for (int i = 0; i < files.size(); i++) {
+                make(task, job(request.withSeed(first + i), files.get(i)), scenes, stop, err);
             }
         }
         return 0;
@@ -143,24 +218,111 @@ final class Generate implements Callable<Integer> {
         }
     }
 
-    /** Every request and its file, checked. */
-    private List<Job> jobs(String prompt, Path output) {
+    private void check() {
         engine.check();
         if (count < 1 || count > MOST) {
             throw new UserError("--count " + count + " is not between 1 and " + MOST);
         }
-        long first = seed != null ? seed : ThreadLocalRandom.current().nextInt(Integer.MAX_VALUE);
-        TextToVideo.Request request = TextToVideo.Request.of(prompt).withNegative(negative);
-        request = frames == null ? request : request.withFrames(frames);
-        request = size == null ? request : request.withSize(size.width(), size.height());
-        request = fps == null ? request : request.withFps(fps);
-        request = steps == null ? request : request.withSteps(steps);
-        request = guidance == null ? request : request.withGuidanceScale(guidance);
-        List<Job> jobs = new ArrayList<>();
-        for (int i = 0; i < count; i++) {
-            jobs.add(new Job(request.withSeed(first + i), count == 1 ? output : numbered(output, i + 1)));
+        if (prompt != null && storyboard != null) {
+            throw new UserError("a storyboard has its own prompts; leave the prompt out");
         }
-        return jobs;
+        if (frames != null && seconds != null) {
+            throw new UserError("--frames and --seconds both say how long; name one of them");
+        }
+        if (seconds != null && !(seconds > 0 && seconds <= LONGEST)) {
+            throw new UserError("--seconds " + seconds + " is not above 0 and up to " + LONGEST);
+        }
+        if (forward && backward) {
+            throw new UserError("--forward and --backward cannot both be");
+        }
+        if ((forward || backward) && extend == null) {
+            throw new UserError("--forward and --backward go with --extend FILE");
+        }
+        long starts = Stream.of(image, video, extend, storyboard)
+                        .filter(Objects::nonNull)
+                        .count()
+                + (connect.isEmpty() ? 0 : 1)
+                + (loop ? 1 : 0);
+        if (starts > 1) {
+            throw new UserError(
+                    "--image, --video, --extend, --connect, --loop and --storyboard do not go together; name one");
+        }
+    }
+
+    private List<Path> files(Path output) {
+        List<Path> files = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            files.add(count == 1 ? output : numbered(output, i + 1));
+        }
+        return files;
+    }
+
+    private Start start() {
+        if (image != null) {
+            return new Start.FirstFrame(Images.read(image));
+        }
+        if (video != null) {
+            return new Start.Edit(Clips.read(video), strength);
+        }
+        if (extend != null) {
+            Clip clip = Clips.read(extend);
+            return backward ? new Start.Before(clip) : new Start.After(clip);
+        }
+        if (!connect.isEmpty()) {
+            return new Start.Between(Clips.read(connect.get(0)), Clips.read(connect.get(1)));
+        }
+        return loop ? new Start.Loop() : Start.NOTHING;
+    }
+
+    /** With all that is said on the command line. */
+    private TextToVideo.Request plain(TextToVideo.Request defaults) {
+        TextToVideo.Request r = defaults.withNegative(negative);
+        r = fps == null ? r : r.withFps(fps);
+        r = frames == null ? r : r.withFrames(frames);
+        r = seconds == null ? r : r.withFrames((int) Math.max(1, Math.round(seconds * r.fps())));
+        r = size == null ? r : r.withSize(size.width(), size.height());
+        r = steps == null ? r : r.withSteps(steps);
+        return guidance == null ? r : r.withGuidanceScale(guidance);
+    }
+
+    /** The same over what the model and the given clip propose. */
+    private TextToVideo.Request request(TextToVideo task, TextToVideo.Request plain, Start start) {
+        TextToVideo.Request r = task.request(plain.prompt()).withStart(start);
+        if (start instanceof Start.Edit e) {
+            r = r.withFrames(e.clip().frames().size());
+        }
+        @Nullable Clip given = given(start);
+        r = given != null ? r.withFps(given.fps()) : r;
+        TextToVideo.Request fitted = task.fitted(plain(r));
+        fitted = size == null ? fitted : fitted.withSize(size.width(), size.height());
+        return frames == null ? fitted : fitted.withFrames(frames);
+    }
+
+    private static @Nullable Clip given(Start start) {
+        if (start instanceof Start.Edit e) {
+            return e.clip();
+        }
+        if (start instanceof Start.After a) {
+            return a.clip();
+        }
+        if (start instanceof Start.Before b) {
+            return b.clip();
+        }
+        return start instanceof Start.Between b ? b.first() : null;
+    }
+
+    private static Job job(TextToVideo.Request r, Path file) {
+        List<Image> before = List.of();
+        List<Image> after = List.of();
+        if (r.start() instanceof Start.After a) {
+            before = a.clip().frames();
+        } else if (r.start() instanceof Start.Before b) {
+            after = b.clip().frames();
+        } else if (r.start() instanceof Start.Between b) {
+            before = b.first().frames();
+            after = b.second().frames();
+        }
+        return new Job(r, file, before, after);
     }
 
     /** car.mp4 becomes car-1.mp4. */
@@ -170,39 +332,105 @@ final class Generate implements Callable<Integer> {
         return file.resolveSibling(name.substring(0, dot) + "-" + number + name.substring(dot));
     }
 
-    private GeneratedVideo generate(TextToVideo task, Job job, Stop stop, PrintWriter err) {
-        if (quiet) {
-            return task.generate(job.request, (step, all) -> !stop.requested());
-        }
-        try (Bar bar = new Bar("generate", 0, job.request.steps(), err)) {
-            return task.generate(job.request, (step, all) -> {
-                bar.step(step);
+    private void make(TextToVideo task, Job job, Optional<Storyboard> scenes, Stop stop, PrintWriter err) {
+        TextToVideo.Request r = job.request;
+        Map<String, String> settings = task.settings(r);
+        try (ClipWriter writer = new ClipWriter(job.file, r.fps(), settings, enlargement(r, job.file));
+                Bars bars = new Bars(err)) {
+            Consumer<Image> sink = frame -> writer.add(sized(frame, r));
+            Progress progress = (step, all) -> {
+                bars.step(step, all);
                 return !stop.requested();
-            });
+            };
+            try {
+                job.before.forEach(sink);
+                double each = scenes.isPresent()
+                        ? scenes.get().make(task, r, progress, sink)
+                        : task.generate(r, progress, sink);
+                job.after.forEach(sink);
+                writer.finish();
+                tell(
+                        job,
+                        writer.count(),
+                        settings,
+                        each,
+                        scenes.isPresent() ? List.of() : task.unknownWords(r.prompt()));
+            } catch (CancellationException e) {
+                @Nullable Path kept = writer.keepPartial();
+                if (kept != null) {
+                    err.println("zoetrope: the " + writer.count() + " frames so far are in " + kept);
+                }
+                throw e;
+            }
         }
     }
 
-    private void tell(Job job, GeneratedVideo video, PrintWriter err) {
-        if (!video.unknownWords().isEmpty()) {
-            err.println("zoetrope: warning: the model does not know: " + String.join(", ", video.unknownWords()));
+    /** Video formats share colours between pixels, which shows in small frames. */
+    private Clips.Scale enlargement(TextToVideo.Request r, Path file) {
+        boolean small = r.width() <= SMALL && r.height() <= SMALL && !Clips.isFolder(file);
+        return new Clips.Scale(scale != null ? scale : small ? ENLARGEMENT : 1, Filter.LANCZOS);
+    }
+
+    private static Image sized(Image frame, TextToVideo.Request r) {
+        return frame.width() == r.width() && frame.height() == r.height()
+                ? frame
+                : Resize.to(frame, r.width(), r.height(), Filter.LANCZOS);
+    }
+
+    /** A bar for each scene or clip, or none. */
+    private final class Bars implements AutoCloseable {
+        private final PrintWriter err;
+        private @Nullable Bar bar;
+        private int last;
+
+        Bars(PrintWriter err) {
+            this.err = err;
+        }
+
+        void step(int step, int all) {
+            if (quiet) {
+                return;
+            }
+            if (bar == null || step <= last) {
+                close();
+                bar = new Bar("generate", 0, all, err);
+            }
+            last = step;
+            bar.step(step);
+        }
+
+        @Override
+        public void close() {
+            if (bar != null) {
+                bar.close();
+            }
+        }
+    }
+
+    private void tell(Job job, int made, Map<String, String> settings, double each, List<String> unknown) {
+        if (!unknown.isEmpty()) {
+            spec.commandLine()
+                    .getErr()
+                    .println("zoetrope: warning: the model does not know: " + String.join(", ", unknown));
         }
         PrintWriter out = spec.commandLine().getOut();
         if (json) {
-            out.println(json(job, video));
+            out.println(json(job, made, settings, each, unknown));
         } else if (!quiet) {
-            out.println(
-                    job.file + "  seed " + job.request.seed() + ", " + Bar.seconds(video.secondsPerStep()) + " a step");
+            out.println(job.file + "  seed " + job.request.seed() + ", " + made + " frames, " + Bar.seconds(each)
+                    + " a step");
         }
         out.flush();
     }
 
-    private static String json(Job job, GeneratedVideo video) {
+    private static String json(Job job, int made, Map<String, String> settings, double each, List<String> unknown) {
         Map<String, Object> fields = new LinkedHashMap<>();
         fields.put("file", job.file.toString());
         fields.put("seed", job.request.seed());
-        fields.put("seconds_per_step", video.secondsPerStep());
-        fields.put("unknown_words", video.unknownWords());
-        fields.put("settings", video.settings());
+        fields.put("frames", made);
+        fields.put("seconds_per_step", each);
+        fields.put("unknown_words", unknown);
+        fields.put("settings", settings);
         try {
             return new ObjectMapper().writeValueAsString(fields);
         } catch (JsonProcessingException e) {

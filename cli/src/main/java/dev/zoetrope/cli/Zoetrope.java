@@ -96,7 +96,7 @@ public final class Zoetrope implements Runnable {
             return CommandLine.ExitCode.USAGE;
         }
         if (failure instanceof CancellationException) {
-            err.println("zoetrope: interrupted, nothing was written");
+            err.println("zoetrope: interrupted; nothing stands under the name asked for");
             return INTERRUPTED;
         }
         if (failure instanceof UnsatisfiedLinkError) {

@@ -187,7 +187,7 @@ public final class Clips {
     }
 
     /** Title and comment, as containers have them. */
-    private static Map<String, String> tags(Map<String, String> metadata) {
+    static Map<String, String> tags(Map<String, String> metadata) {
         Map<String, String> tags = new LinkedHashMap<>();
         if (metadata.containsKey("title")) {
             tags.put("title", metadata.get("title"));

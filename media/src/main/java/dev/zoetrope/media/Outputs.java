@@ -37,14 +37,8 @@ final class Outputs {
      * name only if that is empty.
      */
     static void write(Path target, Writer writer) {
-        Path parent = target.toAbsolutePath().getParent();
-        if (parent == null || target.getFileName() == null) {
-            throw new UserError(target + ": cannot be written: it names no file");
-        }
-        // The extension stays at the end, because writers choose their format by it.
-        Path temporary = parent.resolve("." + UUID.randomUUID() + ".partial-" + target.getFileName());
+        Path temporary = temporary(target);
         try {
-            Files.createDirectories(parent);
             writer.write(temporary);
             move(temporary, target);
         } catch (IOException e) {
@@ -52,6 +46,21 @@ final class Outputs {
         } finally {
             delete(temporary);
         }
+    }
+
+    /** A name beside the target, in a folder that is there, for what is not complete yet. */
+    static Path temporary(Path target) {
+        Path parent = target.toAbsolutePath().getParent();
+        if (parent == null || target.getFileName() == null) {
+            throw new UserError(target + ": cannot be written: it names no file");
+        }
+        try {
+            Files.createDirectories(parent);
+        } catch (IOException e) {
+            throw new UserError(target + ": cannot be written (" + e + ")", e);
+        }
+        // The extension stays at the end, because writers choose their format by it.
+        return parent.resolve("." + UUID.randomUUID() + ".partial-" + target.getFileName());
     }
 
     /** Refuses a target that {@link #write} could not put in place, before there is anything to write. */
@@ -87,7 +96,7 @@ final class Outputs {
         }
     }
 
-    private static void move(Path from, Path to) throws IOException {
+    static void move(Path from, Path to) throws IOException {
         try {
             Files.move(from, to, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         } catch (AtomicMoveNotSupportedException e) {
@@ -95,7 +104,7 @@ final class Outputs {
         }
     }
 
-    private static void delete(Path path) {
+    static void delete(Path path) {
         if (!Files.exists(path)) {
             return;
         }

@@ -45,6 +45,7 @@ import dev.zoetrope.tensor.UserError;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Objects;
 import org.bytedeco.ffmpeg.avcodec.AVCodec;
 import org.bytedeco.ffmpeg.avcodec.AVCodecContext;
 import org.bytedeco.ffmpeg.avcodec.AVPacket;
@@ -67,6 +68,7 @@ final class VideoWriter implements AutoCloseable {
     private final AVPacket packet = av_packet_alloc();
     private @Nullable Track video;
     private @Nullable Track audio;
+    private @Nullable Pictures pictures;
 
     /** A stream and the encoder that feeds it. */
     private record Track(AVCodecContext encoder, AVStream stream) {}
@@ -96,19 +98,7 @@ final class VideoWriter implements AutoCloseable {
      */
     static void mp4(Clip clip, Path file, String name, Map<String, String> metadata) {
         try (VideoWriter writer = new VideoWriter(file, "mp4", name)) {
-            // Two by two pixels share their colour, so sides are even; the encoder takes none below 16.
-            int width = Math.max(16, clip.width() + clip.width() % 2);
-            int height = Math.max(16, clip.height() + clip.height() % 2);
-            AVCodecContext h264 = writer.encoder("libopenh264");
-            h264.width(width).height(height).pix_fmt(AV_PIX_FMT_YUV420P);
-            AVRational rate = av_d2q(clip.fps(), 1_000_000);
-            h264.framerate(rate).time_base(av_inv_q(rate));
-            h264.colorspace(AVCOL_SPC_BT709).color_primaries(AVCOL_PRI_BT709).color_trc(AVCOL_TRC_BT709);
-            h264.color_range(AVCOL_RANGE_MPEG);
-            // Quality rules and not size: the quantiser is held where flat colours and edges show no blocks.
-            h264.gop_size((int) Math.max(1, Math.round(2 * clip.fps())));
-            h264.qmin(8).qmax(16).bit_rate(100_000_000L);
-            writer.video = writer.open(h264);
+            writer.video = writer.open(writer.h264(clip.width(), clip.height(), clip.fps()));
             if (clip.audio() != null) {
                 writer.audio = writer.open(writer.aac(clip.audio()));
             }
@@ -119,6 +109,45 @@ final class VideoWriter implements AutoCloseable {
             }
             writer.check(av_write_trailer(writer.format), "cannot be finished");
         }
+    }
+
+    /** H.264 frame by frame: {@link #add} each, then {@link #finish}. */
+    static VideoWriter mp4(Path file, String name, int width, int height, double fps, Map<String, String> metadata) {
+        VideoWriter writer = new VideoWriter(file, "mp4", name);
+        try {
+            writer.video = writer.open(writer.h264(width, height, fps));
+            writer.header(metadata, "movflags", "+faststart");
+            writer.pictures = writer.new Pictures(writer.video, AV_PIX_FMT_YUV420P);
+            return writer;
+        } catch (UserError e) {
+            writer.close();
+            throw e;
+        }
+    }
+
+    void add(Image frame) {
+        Objects.requireNonNull(pictures, "not opened for frames").add(frame);
+    }
+
+    void finish() {
+        encode(Objects.requireNonNull(video), null);
+        check(av_write_trailer(format), "cannot be finished");
+    }
+
+    private AVCodecContext h264(int clipWidth, int clipHeight, double fps) {
+        // Two by two pixels share their colour, so sides are even; the encoder takes none below 16.
+        int width = Math.max(16, clipWidth + clipWidth % 2);
+        int height = Math.max(16, clipHeight + clipHeight % 2);
+        AVCodecContext h264 = encoder("libopenh264");
+        h264.width(width).height(height).pix_fmt(AV_PIX_FMT_YUV420P);
+        AVRational rate = av_d2q(fps, 1_000_000);
+        h264.framerate(rate).time_base(av_inv_q(rate));
+        h264.colorspace(AVCOL_SPC_BT709).color_primaries(AVCOL_PRI_BT709).color_trc(AVCOL_TRC_BT709);
+        h264.color_range(AVCOL_RANGE_MPEG);
+        // Quality rules and not size: the quantiser is held where flat colours and edges show no blocks.
+        h264.gop_size((int) Math.max(1, Math.round(2 * fps)));
+        h264.qmin(8).qmax(16).bit_rate(100_000_000L);
+        return h264;
     }
 
     /** Clips up to this many pixels are kept to the last bit in WebP; larger ones would take more room than they are worth. */
@@ -185,20 +214,39 @@ final class VideoWriter implements AutoCloseable {
     }
 
     private void frames(Clip clip, Track track, int pixelFormat) {
-        AVCodecContext encoder = track.encoder;
-        AVFrame rgb = Ffmpeg.rgbFrame(encoder.width(), encoder.height());
-        AVFrame converted = Ffmpeg.frame(pixelFormat, encoder.width(), encoder.height());
-        try (Ffmpeg.Converter converter = new Ffmpeg.Converter()) {
-            converted.colorspace(encoder.colorspace()).color_range(encoder.color_range());
-            for (int i = 0; i < clip.frames().size(); i++) {
-                check(av_frame_make_writable(converted), "a frame cannot be written");
-                Ffmpeg.put(clip.frames().get(i), rgb);
-                converter.convert(rgb, converted, name);
-                converted.pts(i).duration(1);
-                encode(track, converted);
-            }
+        try (Pictures p = new Pictures(track, pixelFormat)) {
+            clip.frames().forEach(p::add);
             encode(track, null);
-        } finally {
+        }
+    }
+
+    /** Frames on their way to an encoder, converted to its pixels. */
+    private final class Pictures implements AutoCloseable {
+        private final Track track;
+        private final AVFrame rgb;
+        private final AVFrame converted;
+        private final Ffmpeg.Converter converter = new Ffmpeg.Converter();
+        private long count;
+
+        Pictures(Track track, int pixelFormat) {
+            AVCodecContext encoder = track.encoder;
+            this.track = track;
+            rgb = Ffmpeg.rgbFrame(encoder.width(), encoder.height());
+            converted = Ffmpeg.frame(pixelFormat, encoder.width(), encoder.height());
+            converted.colorspace(encoder.colorspace()).color_range(encoder.color_range());
+        }
+
+        void add(Image frame) {
+            check(av_frame_make_writable(converted), "a frame cannot be written");
+            Ffmpeg.put(frame, rgb);
+            converter.convert(rgb, converted, name);
+            converted.pts(count++).duration(1);
+            encode(track, converted);
+        }
+
+        @Override
+        public void close() {
+            converter.close();
             av_frame_free(rgb);
             av_frame_free(converted);
         }
@@ -252,6 +300,9 @@ final class VideoWriter implements AutoCloseable {
 
     @Override
     public void close() {
+        if (pictures != null) {
+            pictures.close();
+        }
         for (Track track : new Track[] {video, audio}) {
             if (track != null) {
                 avcodec_free_context(track.encoder);

@@ -1,14 +1,22 @@
 package dev.zoetrope.tasks;
 
+import dev.zoetrope.checkpoint.Hub;
+import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.media.Clip;
+import dev.zoetrope.media.Image;
+import dev.zoetrope.models.cogvideox.CogVideoX;
+import dev.zoetrope.models.latte.Latte;
 import dev.zoetrope.models.sora.Sora;
-import dev.zoetrope.tensor.Scope;
-import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.models.wan.Wan;
 import dev.zoetrope.tensor.UserError;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /**
  * A sentence becomes a clip.
@@ -22,25 +30,55 @@ import java.util.Map;
  * One generation at a time: calls from several threads wait for each other.
  */
 public final class TextToVideo implements AutoCloseable {
-    /** Time is spent where the caption decides; the value that the built-in model is trained with. */
-    private static final double SHIFT = 4;
-
-    private final Sora model;
+    private final VideoMaker maker;
     private final String name;
 
-    private TextToVideo(Sora model, String name) {
-        this.model = model;
+    private TextToVideo(VideoMaker maker, String name) {
+        this.maker = maker;
         this.name = name;
     }
 
     /** The small model that comes with Zoetrope. It knows Carousel, the built-in world, and nothing else. */
     public static TextToVideo builtIn() {
-        return new TextToVideo(Sora.load(BuiltIn.folder(BuiltIn.SORA)), "builtin:" + BuiltIn.SORA);
+        return new TextToVideo(
+                new SoraMaker(Sora.load(BuiltIn.folder(BuiltIn.SORA))), "builtin:" + BuiltIn.SORA);
     }
 
-    /** A model of the same kind from a folder, such as the {@code model} that a training run leaves. */
+    /**
+     * A model by the folder that holds its {@code model_index.json}, or by its name on the hub ({@code
+     * THUDM/CogVideoX-2b}), from where it comes into the cache: CogVideoX, Latte, Wan, or one that a training run left.
+     */
+    public static TextToVideo load(String folderOrName) {
+        return load(Hub.ofEnvironment().resolve(folderOrName), folderOrName);
+    }
+
+    /** A model from the folder that holds its {@code model_index.json}. */
     public static TextToVideo load(Path folder) {
-        return new TextToVideo(Sora.load(folder), folder.getFileName().toString());
+        return load(folder, String.valueOf(folder.getFileName()));
+    }
+
+    private static TextToVideo load(Path folder, String name) {
+        Path index = folder.resolve("model_index.json");
+        if (!Files.isRegularFile(index)) {
+            throw new UserError(folder + ": no model_index.json; expected the folder of a text-to-video model");
+        }
+        Json json = Json.read(index);
+        VideoMaker maker =
+                switch (json.require("_class_name")) {
+                    case Sora.CLASS -> new SoraMaker(Sora.load(folder));
+                    case "CogVideoXPipeline", "CogVideoXImageToVideoPipeline", "CogVideoXVideoToVideoPipeline" ->
+                        new PipelineMaker(CogVideoX.load(folder));
+                    case "LattePipeline" -> new PipelineMaker(Latte.load(folder));
+                    case "WanPipeline", "WanImageToVideoPipeline", "WanVideoToVideoPipeline" ->
+                        new PipelineMaker(Wan.load(folder));
+                    default ->
+                        throw json.unsupported(
+                                "_class_name",
+                                Sora.CLASS + ", CogVideoXPipeline, CogVideoXImageToVideoPipeline, "
+                                        + "CogVideoXVideoToVideoPipeline, LattePipeline, WanPipeline, "
+                                        + "WanImageToVideoPipeline, WanVideoToVideoPipeline");
+                };
+        return new TextToVideo(maker, name);
     }
 
     /**
@@ -48,13 +86,14 @@ public final class TextToVideo implements AutoCloseable {
      *
      * @param prompt what is to be seen
      * @param negative what to keep away from; empty for nothing
-     * @param frames 1 (a picture) to 120
-     * @param width in pixels, a multiple of 16 up to 256
-     * @param height in pixels, a multiple of 16 up to 256
+     * @param frames 1 is a picture; what else a model can make, it says
+     * @param width in pixels; what a model can make, it says
+     * @param height in pixels
      * @param fps frames a second at which the clip plays
      * @param steps of the solver, 1 to 1000
      * @param guidanceScale how much the prompt counts; 1 switches guidance off
      * @param seed the same seed gives the same pixels
+     * @param start what the clip is made from beside the prompt
      */
     public record Request(
             String prompt,
@@ -65,7 +104,8 @@ public final class TextToVideo implements AutoCloseable {
             double fps,
             int steps,
             double guidanceScale,
-            long seed) {
+            long seed,
+            Start start) {
         private static final int LONGEST = 4000;
 
         public Request {
@@ -77,10 +117,10 @@ public final class TextToVideo implements AutoCloseable {
                 throw new UserError("the prompt has " + Math.max(prompt.length(), negative.length())
                         + " characters; at most " + LONGEST + " are read");
             }
-            between("frames", frames, 1, 120);
-            side("width", width);
-            side("height", height);
-            between("steps", steps, 1, 1000);
+            Limits.between("frames", frames, 1, Integer.MAX_VALUE);
+            Limits.between("width", width, 1, 1 << 16);
+            Limits.between("height", height, 1, 1 << 16);
+            Limits.between("steps", steps, 1, 1000);
             if (!(fps > 0 && fps <= 120)) {
                 throw new UserError("fps " + fps + " is not above 0 and up to 120");
             }
@@ -91,49 +131,44 @@ public final class TextToVideo implements AutoCloseable {
 
         /** 16 frames of 64x64 at 8 a second, 16 steps, guidance 2.5, seed 0. */
         public static Request of(String prompt) {
-            return new Request(prompt, "", 16, 64, 64, 8, 16, 2.5, 0);
+            return new Request(prompt, "", 16, 64, 64, 8, 16, 2.5, 0, Start.NOTHING);
+        }
+
+        public Request withPrompt(String value) {
+            return new Request(value, negative, frames, width, height, fps, steps, guidanceScale, seed, start);
         }
 
         public Request withNegative(String value) {
-            return new Request(prompt, value, frames, width, height, fps, steps, guidanceScale, seed);
+            return new Request(prompt, value, frames, width, height, fps, steps, guidanceScale, seed, start);
         }
 
         public Request withFrames(int value) {
-            return new Request(prompt, negative, value, width, height, fps, steps, guidanceScale, seed);
+            return new Request(prompt, negative, value, width, height, fps, steps, guidanceScale, seed, start);
         }
 
         public Request withSize(int newWidth, int newHeight) {
-            return new Request(prompt, negative, frames, newWidth, newHeight, fps, steps, guidanceScale, seed);
+            return new Request(prompt, negative, frames, newWidth, newHeight, fps, steps, guidanceScale, seed, start);
         }
 
         public Request withFps(double value) {
-            return new Request(prompt, negative, frames, width, height, value, steps, guidanceScale, seed);
+            return new Request(prompt, negative, frames, width, height, value, steps, guidanceScale, seed, start);
         }
 
         public Request withSteps(int value) {
-            return new Request(prompt, negative, frames, width, height, fps, value, guidanceScale, seed);
+            return new Request(prompt, negative, frames, width, height, fps, value, guidanceScale, seed, start);
         }
 
         public Request withGuidanceScale(double value) {
-            return new Request(prompt, negative, frames, width, height, fps, steps, value, seed);
+            return new Request(prompt, negative, frames, width, height, fps, steps, value, seed, start);
         }
 
         public Request withSeed(long value) {
-            return new Request(prompt, negative, frames, width, height, fps, steps, guidanceScale, value);
+            return new Request(prompt, negative, frames, width, height, fps, steps, guidanceScale, value, start);
         }
 
-        private static void side(String what, int pixels) {
-            between(what, pixels, 16, 256);
-            if (pixels % 16 != 0) {
-                throw new UserError(what + " " + pixels + " is not a multiple of 16; the nearest are "
-                        + pixels / 16 * 16 + " and " + (pixels / 16 + 1) * 16);
-            }
-        }
-
-        private static void between(String what, int value, int least, int most) {
-            if (value < least || value > most) {
-                throw new UserError(what + " " + value + " is not between " + least + " and " + most);
-            }
+        public Request withStart(Start value) {
+            return new Request(
+                    prompt, negative, frames, width, height, fps, steps, guidanceScale, seed, value);
         }
 
         /** As files carry it: everything that makes the clip again. */
@@ -149,54 +184,64 @@ public final class TextToVideo implements AutoCloseable {
             m.put("frames", Integer.toString(frames));
             m.put("size", width + "x" + height);
             m.put("fps", String.format(Locale.ROOT, "%s", fps));
+            if (!start.label().isEmpty()) {
+                m.put("start", start.label());
+            }
             m.put("model", model);
             m.put("software", "Zoetrope");
             return m;
         }
     }
 
-    /** A clip with the defaults of {@link Request#of}. */
+    /** A request with the frames, size, steps and guidance that suit this model best. */
+    public Request request(String prompt) {
+        return maker.request(prompt);
+    }
+
+    /** The request with the frames and size nearest to its own, and to what it starts from, that this model can make. */
+    public Request fitted(Request r) {
+        return maker.fitted(r);
+    }
+
+    /** What a file made by this model from this request says of itself. */
+    public Map<String, String> settings(Request r) {
+        return r.settings(name);
+    }
+
+    /** Words of a prompt that the model has never seen and goes without. */
+    public List<String> unknownWords(String prompt) {
+        return maker.unknownWords(prompt);
+    }
+
+    /** A clip as {@link #request} proposes it. */
     public GeneratedVideo generate(String prompt) {
-        return generate(Request.of(prompt), Progress.NONE);
+        return generate(request(prompt), Progress.NONE);
     }
 
     /**
      * @param progress told after each step
      * @throws java.util.concurrent.CancellationException when progress says stop
      */
-    public synchronized GeneratedVideo generate(Request r, Progress progress) {
-        fits(r.prompt());
-        fits(r.negative());
-        long[] stepsEnd = new long[1];
-        long start = System.nanoTime();
-        try (Scope s = Scope.open()) {
-            Tensor video = model.sample(
-                    List.of(r.prompt()),
-                    List.of(r.negative()),
-                    new long[] {r.seed()},
-                    new Sora.Sampling(r.frames(), r.width(), r.height(), r.steps(), r.guidanceScale(), SHIFT),
-                    (step, steps) -> {
-                        stepsEnd[0] = System.nanoTime();
-                        return progress.step(step, steps);
-                    }); // [1, 3, T, H, W]
-            return new GeneratedVideo(
-                    VideoTensors.toClip(video.select(0, 0), r.fps()),
-                    r.settings(name),
-                    model.unknownWords(r.prompt()),
-                    (stepsEnd[0] - start) / 1e9 / r.steps());
-        }
+    public GeneratedVideo generate(Request r, Progress progress) {
+        List<Image> frames = new ArrayList<>();
+        double seconds = generate(r, progress, frames::add);
+        return new GeneratedVideo(new Clip(frames, r.fps()), settings(r), unknownWords(r.prompt()), seconds);
     }
 
-    private void fits(String prompt) {
-        int words = model.words(prompt);
-        int most = model.captionEncoder().config().maxLength();
-        if (words > most) {
-            throw new UserError("the prompt has " + words + " words; this model reads at most " + most);
-        }
+    /**
+     * The same without holding the clip: memory does not grow with its length where the model makes it piece by piece, as
+     * the built-in one does.
+     *
+     * @param frames told of each frame in turn; where a clip is extended, of the new ones only
+     * @return seconds of a step
+     */
+    public synchronized double generate(Request r, Progress progress, Consumer<Image> frames) {
+        maker.check(r);
+        return maker.make(r, progress, frames);
     }
 
     @Override
     public synchronized void close() {
-        model.close();
+        maker.close();
     }
 }

@@ -69,13 +69,9 @@ public final class CogVideoX implements VideoPipeline {
     }
 
     @Override
-    public boolean takesImage() {
-        return transformer.config().takesImage();
-    }
-
-    @Override
-    public boolean takesVideo() {
-        return !takesImage();
+    public int nearestFrames(int wanted) {
+        int ratio = autoencoder.config().temporalRatio();
+        return Math.max(0, Math.round((wanted - 1f) / ratio)) * ratio + 1;
     }
 
     @Override
@@ -104,15 +100,17 @@ public final class CogVideoX implements VideoPipeline {
         }
     }
 
-    private void check(VideoRequest r) {
+    @Override
+    public void check(VideoRequest r) {
+        boolean takesImage = transformer.config().takesImage();
         int side = autoencoder.config().spatialRatio() * transformer.config().patch();
         Check.divides(side, r.height(), "a patch's side", "height");
         Check.divides(side, r.width(), "a patch's side", "width");
-        if (r.image() != null && !takesImage()) {
+        if (r.image() != null && !takesImage) {
             throw new UserError("this model makes videos from text and from videos; for a first frame take one that "
                     + "takes pictures, such as THUDM/CogVideoX-5b-I2V");
         }
-        if (r.image() == null && takesImage()) {
+        if (r.image() == null && takesImage) {
             throw new UserError("this model makes videos from a first frame and text; name a picture (--image)");
         }
         if (r.video() != null && added(r) != 0) {

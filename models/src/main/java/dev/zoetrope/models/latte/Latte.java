@@ -67,23 +67,27 @@ public final class Latte implements VideoPipeline {
     }
 
     @Override
-    public boolean takesImage() {
-        return false;
+    public int nearestFrames(int wanted) {
+        return wanted == 1 ? 1 : transformer.config().frames();
     }
 
     @Override
-    public boolean takesVideo() {
-        return false;
-    }
-
-    @Override
-    public Tensor sample(VideoRequest r, Noise noise, Listener listener) {
+    public void check(VideoRequest r) {
         int side = autoencoder.config().factor() * transformer.config().patch();
         Check.divides(side, r.height(), "a patch's side", "height");
         Check.divides(side, r.width(), "a patch's side", "width");
         if (r.image() != null || r.video() != null) {
             throw new UserError("Latte makes videos from text alone");
         }
+        if (r.frames() != nearestFrames(r.frames())) {
+            throw new UserError("this model makes videos of " + transformer.config().frames()
+                    + " frames, or one frame, not " + r.frames());
+        }
+    }
+
+    @Override
+    public Tensor sample(VideoRequest r, Noise noise, Listener listener) {
+        check(r);
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open();
                 Run run = scheduler.start(Plan.of(r.steps()))) {

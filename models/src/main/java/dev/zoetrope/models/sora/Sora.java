@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.function.BiPredicate;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The whole text-to-video model: caption encoder, space-time transformer and video autoencoder, joined by flow matching.
@@ -31,7 +32,8 @@ public final class Sora implements AutoCloseable {
     /** What words outside the vocabulary become. */
     public static final String UNKNOWN = "[UNK]";
 
-    private static final String CLASS = "ZoetropeSora";
+    /** What {@code model_index.json} calls a model of this kind. */
+    public static final String CLASS = "ZoetropeSora";
 
     /**
      * @param frames T, 1 for a picture
@@ -45,6 +47,10 @@ public final class Sora implements AutoCloseable {
         public Sampling {
             Check.positive(frames, "frames");
             Check.positive(steps, "steps");
+        }
+
+        boolean guided() {
+            return guidanceScale != 1;
         }
     }
 
@@ -151,37 +157,78 @@ public final class Sora implements AutoCloseable {
             long[] seeds,
             Sampling p,
             BiPredicate<Integer, Integer> progress) {
-        int groups = autoencoder.config().groups(p.frames());
-        int channels = autoencoder.config().latentChannels();
         try (var off = Autograd.off();
                 Scope s = Scope.open()) {
             List<Tensor> noise = new ArrayList<>();
             for (long seed : seeds) {
                 try (RandomSource random = RandomSource.of(seed)) {
-                    noise.add(random.normal(channels, groups, p.height() / 8, p.width() / 8));
+                    noise.add(random.normal(latentShape(p, autoencoder.config().groups(p.frames()))));
                 }
             }
-            Tensor z = Tensor.stack(0, noise); // [B, K, G, h, w]
-            boolean guided = p.guidanceScale() != 1;
-            CaptionEncoder.Encoded captions = encode(prompts, guided ? negatives : List.of());
-            for (int i = 0; i < p.steps(); i++) {
-                double t = time(i, p);
-                try (Scope step = Scope.open()) {
-                    Tensor clean = predict(z, t, captions, guided, p.guidanceScale());
-                    // Euler along (clean - z) / (1 - t)
-                    Tensor next = z.add(clean.sub(z).mul((time(i + 1, p) - t) / (1 - t)));
-                    z = step.keep(next);
-                }
-                if (!progress.test(i + 1, p.steps())) {
-                    throw new java.util.concurrent.CancellationException("stopped after step " + (i + 1));
-                }
-            }
-            Tensor video = autoencoder.decode(z);
-            return s.keep(video.narrow(2, 0, p.frames()).clamp(-1, 1));
+            CaptionEncoder.Encoded captions = encode(prompts, p.guided() ? negatives : List.of());
+            Tensor z = denoise(Tensor.stack(0, noise), captions, p, 0, null, progress); // [B, K, G, h, w]
+            return s.keep(autoencoder.decode(z).narrow(2, 0, p.frames()).clamp(-1, 1));
         }
     }
 
-    private CaptionEncoder.Encoded encode(List<String> prompts, List<String> negatives) {
+    /**
+     * Latent frames that are not to be made.
+     *
+     * @param clean {@code [B, K, G, h, w]}; values elsewhere do not matter
+     * @param known BOOL {@code [G]}
+     */
+    public record Given(Tensor clean, Tensor known) {}
+
+    /** {@code [K, G, h, w]}. */
+    long[] latentShape(Sampling p, int groups) {
+        return new long[] {autoencoder.config().latentChannels(), groups, p.height() / 8, p.width() / 8};
+    }
+
+    /**
+     * From noise, or from a noised video, to clean latents. What is given goes the straight way from its noise to itself:
+     * the network's prediction is overruled there, and at every time it sees those frames as noisy as the others.
+     *
+     * @param start latents at the time of the first step, {@code [B, K, G, h, w]}
+     * @param captions as {@link #encode} makes them
+     * @param from steps that are left out, because the start is not all noise
+     * @return {@code [B, K, G, h, w]}, owned by the innermost scope
+     */
+    Tensor denoise(
+            Tensor start,
+            CaptionEncoder.Encoded captions,
+            Sampling p,
+            int from,
+            @Nullable Given given,
+            BiPredicate<Integer, Integer> progress) {
+        try (Scope s = Scope.open()) {
+            @Nullable Tensor known = given == null ? null : given.known().reshape(1, 1, -1, 1, 1);
+            Tensor z = start;
+            for (int i = from; i < p.steps(); i++) {
+                double t = time(i, p);
+                try (Scope step = Scope.open()) {
+                    Tensor clean = predict(z, t, captions, p.guided(), p.guidanceScale());
+                    if (given != null && known != null) {
+                        clean = Tensor.where(known, given.clean(), clean);
+                    }
+                    // Euler along (clean - z) / (1 - t)
+                    z = step.keep(z.add(clean.sub(z).mul((time(i + 1, p) - t) / (1 - t))));
+                }
+                if (!progress.test(i + 1 - from, p.steps() - from)) {
+                    throw new java.util.concurrent.CancellationException("stopped after step " + (i + 1 - from));
+                }
+            }
+            return s.keep(z);
+        }
+    }
+
+    /** A clean video as it is seen before step {@code from}. */
+    Tensor noised(Tensor clean, Tensor noise, int from, Sampling p) {
+        double t = time(from, p);
+        return noise.mul(1 - t).add(clean.mul(t));
+    }
+
+    /** Captions, then what to keep away from, one each where guidance needs it. */
+    CaptionEncoder.Encoded encode(List<String> prompts, List<String> negatives) {
         List<String> all = new ArrayList<>(prompts);
         all.addAll(negatives);
         return captionEncoder.encode(tokens(all));

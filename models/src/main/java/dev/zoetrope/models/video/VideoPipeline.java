@@ -8,11 +8,11 @@ import dev.zoetrope.tensor.Tensor;
 public interface VideoPipeline extends AutoCloseable {
     Defaults defaults();
 
-    /** The kinds of request that it can fulfil, as messages name them. */
-    boolean takesImage();
+    /** The number of frames nearest to a wanted one that it can make. */
+    int nearestFrames(int wanted);
 
-    /** Whether it can start from a video. */
-    boolean takesVideo();
+    /** Refuses what it cannot make, by {@link dev.zoetrope.tensor.UserError}. */
+    void check(VideoRequest request);
 
     /**
      * Makes a video.

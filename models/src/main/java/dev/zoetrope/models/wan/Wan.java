@@ -95,13 +95,9 @@ public final class Wan implements VideoPipeline {
     }
 
     @Override
-    public boolean takesImage() {
-        return timePerPatch || joinsImage();
-    }
-
-    @Override
-    public boolean takesVideo() {
-        return !joinsImage();
+    public int nearestFrames(int wanted) {
+        int ratio = autoencoder.config().temporalRatio();
+        return Math.max(0, Math.round((wanted - 1f) / ratio)) * ratio + 1;
     }
 
     /** Whether a picture's latents and a mask go in beside the noisy latents. */
@@ -133,17 +129,16 @@ public final class Wan implements VideoPipeline {
         }
     }
 
-    private void check(VideoRequest r) {
+    @Override
+    public void check(VideoRequest r) {
         var a = autoencoder.config();
-        if ((r.frames() - 1) % a.temporalRatio() != 0) {
-            throw new UserError("frames " + r.frames() + ": this model makes one frame and a multiple of "
-                    + a.temporalRatio() + "; the nearest are "
-                    + ((r.frames() - 1) / a.temporalRatio() * a.temporalRatio() + 1) + " and "
-                    + ((r.frames() - 1) / a.temporalRatio() + 1) * a.temporalRatio() + " + 1");
+        if (nearestFrames(r.frames()) != r.frames()) {
+            throw new UserError("this model makes one frame and a multiple of " + a.temporalRatio() + ", not "
+                    + r.frames() + "; the nearest is " + nearestFrames(r.frames()));
         }
         Check.divides(a.spatialRatio() * transformer.config().patch().get(1), r.height(), "a patch's side", "height");
         Check.divides(a.spatialRatio() * transformer.config().patch().get(2), r.width(), "a patch's side", "width");
-        if (r.image() != null && !takesImage()) {
+        if (r.image() != null && !timePerPatch && !joinsImage()) {
             throw new UserError("this model makes videos from text and from videos; for a first frame take one that "
                     + "takes pictures, such as Wan-AI/Wan2.1-I2V-14B-480P-Diffusers");
         }

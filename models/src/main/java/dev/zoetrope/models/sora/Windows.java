@@ -1,0 +1,211 @@
+package dev.zoetrope.models.sora;
+
+import dev.zoetrope.models.sora.Sora.Given;
+import dev.zoetrope.models.sora.Sora.Sampling;
+import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.RandomSource;
+import dev.zoetrope.tensor.Scope;
+import dev.zoetrope.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.BiPredicate;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Videos longer than those trained on, and videos of which parts are given: window after window of latent frames, each of
+ * which sees the end of the one before. Frames are decoded as soon as their window is done, so memory does not grow with
+ * the length.
+ *
+ * <p>Axes: K latent channels, G latent frames, h x w latent rows and columns.
+ */
+public final class Windows implements AutoCloseable {
+    /** Latent frames of a window: as many as the model was trained with most. */
+    private static final int WINDOW = 4;
+    /** Those of them that the window before has made already. */
+    private static final int OVERLAP = 2;
+    /** Up to so many are made in one pass. */
+    private static final int ONE_PASS = 8;
+    /** Latent frames that lead from the end of a loop to its beginning. */
+    private static final int BRIDGE = 2;
+
+    private final Sora model;
+    private final Sampling sampling;
+    private final RandomSource random;
+    private final CaptionEncoder.Encoded captions;
+    private final Scope scope;
+    private final Autograd.Mode off;
+    private final BiPredicate<Integer, Integer> progress;
+    private int stepsDone;
+    private int stepsInAll;
+
+    /** @param sampling whose frames do not count here */
+    public Windows(
+            Sora model,
+            String prompt,
+            String negative,
+            long seed,
+            Sampling sampling,
+            BiPredicate<Integer, Integer> progress) {
+        this.model = model;
+        this.sampling = sampling;
+        this.progress = progress;
+        this.random = RandomSource.of(seed);
+        this.off = Autograd.off();
+        this.scope = Scope.open();
+        this.captions = model.encode(List.of(prompt), sampling.guided() ? List.of(negative) : List.of());
+    }
+
+    /** Latents of a video {@code [3, T, H, W]} in -1..1, {@code [K, G, h, w]}; T a multiple of the frames of a latent one. */
+    public Tensor encode(Tensor video) {
+        return model.autoencoder().encode(video.unsqueeze(0)).select(0, 0);
+    }
+
+    /**
+     * Goes on from what is given, or from nothing.
+     *
+     * @param before {@code [K, G, h, w]}; null for nothing
+     * @param groups latent frames to be made
+     * @param frames told of each piece of new video, {@code [3, t, H, W]} in -1..1
+     */
+    public void forward(@Nullable Tensor before, int groups, Consumer<Tensor> frames) {
+        stepsInAll = passes(before == null ? 0 : (int) before.size(1), groups) * sampling.steps();
+        run(before, groups, null, 0, (made, context) -> decode(made, context, frames));
+    }
+
+    /** As {@link #forward}, but starting from a noised video, of which the first {@code skipped} steps are spared. */
+    public void edit(Tensor video, int skipped, Consumer<Tensor> frames) {
+        int groups = (int) video.size(1);
+        stepsInAll = passes(0, groups) * (sampling.steps() - skipped);
+        run(null, groups, video, skipped, (made, context) -> decode(made, context, frames));
+    }
+
+    /** What leads from one given part to another, in one pass. */
+    public void between(Tensor before, int groups, Tensor after, Consumer<Tensor> frames) {
+        stepsInAll = sampling.steps();
+        Tensor end = last(before, 1);
+        decode(window(end, groups, after.narrow(1, 0, 1), null, 0), end, frames);
+    }
+
+    /** What leads to a given part, from the last window to the first. */
+    public void backward(Tensor after, int groups, Consumer<Tensor> frames) {
+        stepsInAll = passes((int) after.size(1), groups) * sampling.steps();
+        List<Tensor> parts = new ArrayList<>();
+        Tensor next = after;
+        for (int left = groups; left > 0; ) {
+            int fresh = Math.min(left, WINDOW - OVERLAP);
+            Tensor made = window(null, fresh, next.narrow(1, 0, Math.min(OVERLAP, next.size(1))), null, 0);
+            parts.add(0, made);
+            next = Tensor.cat(1, made, next).narrow(1, 0, OVERLAP);
+            left -= fresh;
+        }
+        decodeAll(Tensor.cat(1, parts), null, frames);
+    }
+
+    /** A video whose end leads to its beginning. */
+    public void loop(int groups, Consumer<Tensor> frames) {
+        int base = Math.max(1, groups - BRIDGE);
+        stepsInAll = (passes(0, base) + 1) * sampling.steps();
+        List<Tensor> parts = new ArrayList<>();
+        run(null, base, null, 0, (made, context) -> parts.add(made));
+        Tensor whole = Tensor.cat(1, parts);
+        Tensor bridge = window(last(whole, 1), Math.max(1, groups - base), whole.narrow(1, 0, 1), null, 0);
+        decodeAll(Tensor.cat(1, whole, bridge), last(bridge, 1), frames);
+    }
+
+    private interface Piece {
+        /** @param context the latent frame before what was made; null for none */
+        void accept(Tensor made, @Nullable Tensor context);
+    }
+
+    private static int passes(int known, int groups) {
+        if (known == 0 && groups <= ONE_PASS) {
+            return 1;
+        }
+        int first = known == 0 ? WINDOW : 0;
+        return (known == 0 ? 1 : 0) + (Math.max(0, groups - first) + WINDOW - OVERLAP - 1) / (WINDOW - OVERLAP);
+    }
+
+    private void run(@Nullable Tensor before, int groups, @Nullable Tensor source, int skipped, Piece piece) {
+        @Nullable Tensor tail = before == null ? null : last(before, WINDOW - 1);
+        for (int made = 0; made < groups; ) {
+            int left = groups - made;
+            int fresh = tail == null ? left <= ONE_PASS ? left : WINDOW : Math.min(left, WINDOW - OVERLAP);
+            try (Scope s = Scope.open()) {
+                @Nullable Tensor known = tail == null ? null : last(tail, WINDOW - fresh);
+                @Nullable Tensor part = source == null ? null : source.narrow(1, made, fresh);
+                Tensor z = s.keep(window(known, fresh, null, part, skipped));
+                piece.accept(z, known == null ? null : last(known, 1));
+                tail = s.keep(last(known == null ? z : Tensor.cat(1, known, z), WINDOW - 1).copy());
+            }
+            made += fresh;
+        }
+    }
+
+    /** The last {@code n}, or all there are. */
+    private static Tensor last(Tensor latents, long n) {
+        long k = Math.min(n, latents.size(1));
+        return latents.narrow(1, latents.size(1) - k, k);
+    }
+
+    /** One pass of the network over known, new and known latent frames; returns the new ones, {@code [K, G, h, w]}. */
+    private Tensor window(
+            @Nullable Tensor before, int groups, @Nullable Tensor after, @Nullable Tensor source, int skipped) {
+        int first = before == null ? 0 : (int) before.size(1);
+        int behind = after == null ? 0 : (int) after.size(1);
+        int all = first + groups + behind;
+        try (Scope s = Scope.open()) {
+            Tensor noise = random.normal(model.latentShape(sampling, all)).unsqueeze(0); // [1, K, G, h, w]
+            @Nullable Given given = null;
+            List<Tensor> parts = new ArrayList<>();
+            if (before != null) {
+                parts.add(before);
+            }
+            parts.add(source != null ? source : Tensor.zeros(model.latentShape(sampling, groups)));
+            if (after != null) {
+                parts.add(after);
+            }
+            Tensor clean = Tensor.cat(1, parts).unsqueeze(0);
+            if (all > groups) {
+                boolean[] known = new boolean[all];
+                for (int i = 0; i < all; i++) {
+                    known[i] = i < first || i >= first + groups;
+                }
+                given = new Given(clean, Tensor.of(known, all));
+            }
+            Tensor start = source == null ? noise : model.noised(clean, noise, skipped, sampling);
+            int before0 = stepsDone;
+            Tensor z = model.denoise(start, captions, sampling, skipped, given, (step, steps) -> {
+                stepsDone = before0 + step;
+                return progress.test(stepsDone, stepsInAll);
+            });
+            return s.keep(z.select(0, 0).narrow(1, first, groups).copy());
+        }
+    }
+
+    /** A latent frame is decoded with the one before it in view. */
+    private void decode(Tensor latents, @Nullable Tensor context, Consumer<Tensor> frames) {
+        try (Scope s = Scope.open()) {
+            Tensor z = context == null ? latents : Tensor.cat(1, context, latents);
+            Tensor video = model.autoencoder().decode(z.unsqueeze(0)).select(0, 0).clamp(-1, 1);
+            int known = context == null ? 0 : model.autoencoder().config().groupFrames();
+            frames.accept(video.narrow(1, known, video.size(1) - known));
+        }
+    }
+
+    private void decodeAll(Tensor latents, @Nullable Tensor before, Consumer<Tensor> frames) {
+        @Nullable Tensor context = before;
+        for (long from = 0; from < latents.size(1); from += WINDOW) {
+            Tensor part = latents.narrow(1, from, Math.min(WINDOW, latents.size(1) - from));
+            decode(part, context, frames);
+            context = last(part, 1);
+        }
+    }
+
+    @Override
+    public void close() {
+        scope.close();
+        off.close();
+        random.close();
+    }
+}
