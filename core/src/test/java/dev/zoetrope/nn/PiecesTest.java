@@ -49,8 +49,8 @@ class PiecesTest {
         try (Scope s = Scope.open()) {
             int[] tile = {0};
 
-            Tensor stitched = new Tiles(4, 6, 4, 4, 0, 2, 4, 4)
-                    .apply(Tensor.zeros(1, 1, 1, 10), x -> x.add((double) tile[0]++));
+            Tensor stitched =
+                    new Tiles(4, 6, 4, 4, 0, 2, 4, 4).apply(Tensor.zeros(1, 1, 1, 10), x -> x.add((double) tile[0]++));
 
             assertThat(stitched.flatten(0).toFloats()).containsExactly(0, 0, 0, 0, 0, .5f, 1, 1, 1, 1.5f);
         }

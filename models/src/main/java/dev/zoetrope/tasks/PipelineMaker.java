@@ -45,8 +45,7 @@ final class PipelineMaker implements VideoMaker {
 
     @Override
     public void check(Request r) {
-        if (r.start() instanceof Start.Edit e
-                && e.clip().frames().size() < r.frames()) {
+        if (r.start() instanceof Start.Edit e && e.clip().frames().size() < r.frames()) {
             throw new UserError("the clip has " + e.clip().frames().size() + " frames, " + r.frames()
                     + " are asked for; name fewer (--frames)");
         }
@@ -62,8 +61,7 @@ final class PipelineMaker implements VideoMaker {
     }
 
     private static VideoRequest video(VideoRequest v, Start.Edit e, Request r) {
-        return v.withVideo(
-                Frames.of(e.clip().frames().subList(0, r.frames()), r.width(), r.height()), e.strength());
+        return v.withVideo(Frames.of(e.clip().frames().subList(0, r.frames()), r.width(), r.height()), e.strength());
     }
 
     private VideoRequest wanted(Request r) {

@@ -136,8 +136,7 @@ final class SoraMaker implements VideoMaker {
         int n = seen(all.size());
         List<Image> some = all.size() >= n
                 ? all.subList(all.size() - n, all.size())
-                : Stream.concat(
-                                Collections.nCopies(n - all.size(), all.get(0)).stream(), all.stream())
+                : Stream.concat(Collections.nCopies(n - all.size(), all.get(0)).stream(), all.stream())
                         .toList();
         return Frames.of(some, r.width(), r.height());
     }

@@ -52,8 +52,7 @@ public record Storyboard(List<Scene> scenes) {
             if (!(seconds > 0 && seconds <= LONGEST)) {
                 throw new UserError(scene.name() + ": seconds " + seconds + " is not above 0 and up to " + LONGEST);
             }
-            scenes.add(new Scene(
-                    scene.require("prompt"), seconds, scene.get("transition", Transition.CUT)));
+            scenes.add(new Scene(scene.require("prompt"), seconds, scene.get("transition", Transition.CUT)));
         }
         if (scenes.isEmpty()) {
             throw new UserError(json.name() + ": no scenes; expected a list of prompt, seconds and transition");

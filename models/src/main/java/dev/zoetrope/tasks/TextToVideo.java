@@ -40,8 +40,7 @@ public final class TextToVideo implements AutoCloseable {
 
     /** The small model that comes with Zoetrope. It knows Carousel, the built-in world, and nothing else. */
     public static TextToVideo builtIn() {
-        return new TextToVideo(
-                new SoraMaker(Sora.load(BuiltIn.folder(BuiltIn.SORA))), "builtin:" + BuiltIn.SORA);
+        return new TextToVideo(new SoraMaker(Sora.load(BuiltIn.folder(BuiltIn.SORA))), "builtin:" + BuiltIn.SORA);
     }
 
     /**
@@ -167,8 +166,7 @@ public final class TextToVideo implements AutoCloseable {
         }
 
         public Request withStart(Start value) {
-            return new Request(
-                    prompt, negative, frames, width, height, fps, steps, guidanceScale, seed, value);
+            return new Request(prompt, negative, frames, width, height, fps, steps, guidanceScale, seed, value);
         }
 
         /** As files carry it: everything that makes the clip again. */

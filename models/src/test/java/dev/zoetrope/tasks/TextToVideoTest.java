@@ -40,11 +40,15 @@ class TextToVideoTest {
 
     @Test
     void eachKindOfStartMakesTheFramesAskedFor() {
-        assertThat(frames(REQUEST.withFrames(7).withStart(new Start.After(STILL)))).hasSize(7);
-        assertThat(frames(REQUEST.withFrames(7).withStart(new Start.Before(STILL)))).hasSize(7);
-        assertThat(frames(REQUEST.withFrames(5).withStart(new Start.Between(STILL, STILL)))).hasSize(5);
+        assertThat(frames(REQUEST.withFrames(7).withStart(new Start.After(STILL))))
+                .hasSize(7);
+        assertThat(frames(REQUEST.withFrames(7).withStart(new Start.Before(STILL))))
+                .hasSize(7);
+        assertThat(frames(REQUEST.withFrames(5).withStart(new Start.Between(STILL, STILL))))
+                .hasSize(5);
         assertThat(frames(REQUEST.withFrames(13).withStart(new Start.Loop()))).hasSize(13);
-        assertThat(frames(REQUEST.withFrames(10).withStart(new Start.Edit(STILL, 0.5)))).hasSize(10);
+        assertThat(frames(REQUEST.withFrames(10).withStart(new Start.Edit(STILL, 0.5))))
+                .hasSize(10);
     }
 
     @Test
@@ -71,7 +75,10 @@ class TextToVideoTest {
 
     @Test
     void scenesFollowEachOther() {
-        Storyboard board = Storyboard.of(Json.parse("board", """
+        Storyboard board = Storyboard.of(
+                Json.parse(
+                        "board",
+                        """
                 {"scenes": [{"prompt": "a car", "seconds": 1},
                             {"prompt": "a fox", "seconds": 1, "transition": "fade"},
                             {"prompt": "a fox", "seconds": 0.5, "transition": "flow"}]}"""));

@@ -57,9 +57,7 @@ final class OpenSoraEntries {
         Json p = c.params();
         Tensor latents = c.input("latents");
         RectifiedFlow flow = new RectifiedFlow(
-                p.requireInt("steps"),
-                p.get("use_discrete_timesteps", false),
-                p.get("use_timestep_transform", true));
+                p.requireInt("steps"), p.get("use_discrete_timesteps", false), p.get("use_timestep_transform", true));
         Condition condition = condition(c);
         int frames = (int) c.input("num_frames").toLongs()[0];
         double[] times = flow.times(condition.height(), condition.width(), frames);
@@ -83,7 +81,8 @@ final class OpenSoraEntries {
     }
 
     private static Noise draws(@Nullable Tensor noise) {
-        Iterator<Tensor> next = noise == null ? List.<Tensor>of().iterator() : noise.unbind(0).iterator();
+        Iterator<Tensor> next =
+                noise == null ? List.<Tensor>of().iterator() : noise.unbind(0).iterator();
         return shape -> next.next();
     }
 
@@ -117,7 +116,8 @@ final class OpenSoraEntries {
             Optional<Buckets.Bucket> b = buckets.find((int) s[0], (int) s[1], (int) s[2], () -> 0);
             found.add(b.<Object>map(v -> Arrays.asList(v.resolution(), v.frames(), v.ratio(), v.batch()))
                     .orElse(null));
-            sizes.add(b.map(v -> new long[] {v.frames(), v.size().height(), v.size().width()})
+            sizes.add(b.map(v ->
+                            new long[] {v.frames(), v.size().height(), v.size().width()})
                     .orElse(new long[] {-1, -1, -1}));
         }
         answers.equal("buckets", Objects.requireNonNull(p.value("buckets")), found);

@@ -32,14 +32,17 @@ class PublishedVideoTest {
                     .withSteps(2)
                     .withSeed(5));
             List<Image> once = model.generate(request, Progress.NONE).clip().frames();
-            assertThat(once).hasSize(frames).isEqualTo(model.generate(request, Progress.NONE).clip().frames());
+            assertThat(once)
+                    .hasSize(frames)
+                    .isEqualTo(model.generate(request, Progress.NONE).clip().frames());
         }
     }
 
     @Test
     void aModelThatNeedsAPictureSaysSo() {
         try (TextToVideo model = load("cogvideox-i2v")) {
-            var request = model.request("a red car").withSize(16, 24).withFrames(9).withSteps(2);
+            var request =
+                    model.request("a red car").withSize(16, 24).withFrames(9).withSteps(2);
             assertThatThrownBy(() -> model.generate(request, Progress.NONE))
                     .isInstanceOf(UserError.class)
                     .hasMessageContaining("--image");

@@ -80,8 +80,8 @@ public final class Latte implements VideoPipeline {
             throw new UserError("Latte makes videos from text alone");
         }
         if (r.frames() != nearestFrames(r.frames())) {
-            throw new UserError("this model makes videos of " + transformer.config().frames()
-                    + " frames, or one frame, not " + r.frames());
+            throw new UserError("this model makes videos of "
+                    + transformer.config().frames() + " frames, or one frame, not " + r.frames());
         }
     }
 

@@ -30,7 +30,8 @@ public record MaskStrategy(List<Group> groups) {
             String[] given = group.split(",", -1);
             String[] all = {"0", "0", "0", "0", "1", "0"};
             if (given.length > NUMBERS) {
-                throw new UserError("mask strategy \"" + text + "\": a group has up to six numbers, not " + given.length);
+                throw new UserError(
+                        "mask strategy \"" + text + "\": a group has up to six numbers, not " + given.length);
             }
             System.arraycopy(given, 0, all, 0, given.length);
             try {
@@ -72,8 +73,8 @@ public record MaskStrategy(List<Group> groups) {
                     continue;
                 }
                 if (g.reference < 0 || g.reference >= references.size()) {
-                    throw new UserError("mask strategy names reference " + g.reference + "; there are "
-                            + references.size());
+                    throw new UserError(
+                            "mask strategy names reference " + g.reference + "; there are " + references.size());
                 }
                 Tensor reference = references.get(g.reference);
                 long from = start(g.from, align, reference.size(1));

@@ -133,8 +133,8 @@ public record RectifiedFlow(int steps, boolean discrete, boolean transform) {
         try (Scope s = Scope.open()) {
             Tensor noisy = noised(video, noise, times);
             Tensor input = made == null ? noisy : pick(made.ne(0L), noisy, video);
-            Tensor velocity =
-                    network.forward(input, times, c, made).narrow(1, 0, network.config().inChannels());
+            Tensor velocity = network.forward(input, times, c, made)
+                    .narrow(1, 0, network.config().inChannels());
             Tensor error = velocity.sub(video.sub(noise)).square();
             if (made == null) {
                 return s.keep(error.mean(1, 2, 3, 4));

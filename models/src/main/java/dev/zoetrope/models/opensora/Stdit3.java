@@ -248,8 +248,8 @@ public final class Stdit3 implements AutoCloseable {
     public Tensor patches(Tensor latents) {
         Check.shape(latents.shape(), "latents", -1, config.inChannels, -1, -1, -1);
         try (Scope s = Scope.open()) {
-            Tensor full = Functional.pad(
-                    latents, 0., 0, missing(latents, 4), 0, missing(latents, 3), 0, missing(latents, 2));
+            Tensor full =
+                    Functional.pad(latents, 0., 0, missing(latents, 4), 0, missing(latents, 3), 0, missing(latents, 2));
             return s.keep(patches.forward(full).permute(0, 2, 3, 4, 1).flatten(2, 3));
         }
     }
@@ -283,8 +283,7 @@ public final class Stdit3 implements AutoCloseable {
         int p = config.patch.get(1);
         int q = config.patch.get(2);
         try (Scope s = Scope.open()) {
-            return s.keep(
-                    positions((int) (latents.size(3) + p - 1) / p, (int) (latents.size(4) + q - 1) / q, c));
+            return s.keep(positions((int) (latents.size(3) + p - 1) / p, (int) (latents.size(4) + q - 1) / q, c));
         }
     }
 
@@ -293,7 +292,8 @@ public final class Stdit3 implements AutoCloseable {
                 .to(DType.FLOAT64)
                 .mul(-2 * Math.log(10000) / size)
                 .exp();
-        Tensor angles = Tensor.arange(n).to(DType.FLOAT64).mul(step).unsqueeze(1).mul(frequencies);
+        Tensor angles =
+                Tensor.arange(n).to(DType.FLOAT64).mul(step).unsqueeze(1).mul(frequencies);
         return Tensor.cat(-1, angles.sin(), angles.cos()).to(DType.FLOAT32);
     }
 

@@ -136,7 +136,8 @@ public final class Windows implements AutoCloseable {
                 @Nullable Tensor part = source == null ? null : source.narrow(1, made, fresh);
                 Tensor z = s.keep(window(known, fresh, null, part, skipped));
                 piece.accept(z, known == null ? null : last(known, 1));
-                tail = s.keep(last(known == null ? z : Tensor.cat(1, known, z), WINDOW - 1).copy());
+                tail = s.keep(last(known == null ? z : Tensor.cat(1, known, z), WINDOW - 1)
+                        .copy());
             }
             made += fresh;
         }
@@ -187,7 +188,8 @@ public final class Windows implements AutoCloseable {
     private void decode(Tensor latents, @Nullable Tensor context, Consumer<Tensor> frames) {
         try (Scope s = Scope.open()) {
             Tensor z = context == null ? latents : Tensor.cat(1, context, latents);
-            Tensor video = model.autoencoder().decode(z.unsqueeze(0)).select(0, 0).clamp(-1, 1);
+            Tensor video =
+                    model.autoencoder().decode(z.unsqueeze(0)).select(0, 0).clamp(-1, 1);
             int known = context == null ? 0 : model.autoencoder().config().groupFrames();
             frames.accept(video.narrow(1, known, video.size(1) - known));
         }
