@@ -49,6 +49,7 @@ public final class Parity {
         SchedulerEntries.register(r);
         SeeingEntries.register(r);
         SeeingTrainingEntries.register(r);
+        NextGptEntries.register(r);
         PackingEntries.register(r);
         TokenEntries.register(r);
         TrainingEntries.register(r);
