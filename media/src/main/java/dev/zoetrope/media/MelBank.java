@@ -115,7 +115,8 @@ public record MelBank(int rate, int bands) {
         for (int b = 0; b < bands; b++) {
             double left = low + b * step;
             for (int i = 0; i < size / 2; i++) {
-                double at = (mel((double) i * rate / size) - left) / step; // 0 at the left end, 1 at the tip, 2 at the right
+                double at = (mel((double) i * rate / size) - left)
+                        / step; // 0 at the left end, 1 at the tip, 2 at the right
                 r[b][i] = Math.max(0, Math.min(at, 2 - at));
             }
         }

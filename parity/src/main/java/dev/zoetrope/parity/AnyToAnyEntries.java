@@ -40,7 +40,8 @@ final class AnyToAnyEntries {
         int width = c.params().requireInt("max_length");
         try (Tokenizer tokenizer = Tokenizer.open(c.model().resolve("tokenizer"));
                 ClapText model = ClapText.load(c.model().resolve("text_encoder"))) {
-            List<long[]> rows = texts.stream().map(t -> tokenizer.encode(t, width)).toList();
+            List<long[]> rows =
+                    texts.stream().map(t -> tokenizer.encode(t, width)).toList();
             Tokenizer.Batch batch = tokenizer.pad(rows, width, tokenizer.paddingSide());
             Tensor ids = Case.rows(List.of(batch.ids()), 0);
             Tensor mask = Case.rows(List.of(batch.mask()), 0);

@@ -59,8 +59,7 @@ final class ImageBindEntries {
         answers.put("clip_starts", numbers(clips.starts(duration)));
         answers.put("clip_starts_nextgpt", numbers(new Clips(clips.clips(), seconds, false).starts(duration)));
         answers.put(
-                "fbank_first_clip",
-                ImageBindInputs.banks(sound, clips, bands).get(0));
+                "fbank_first_clip", ImageBindInputs.banks(sound, clips, bands).get(0));
         answers.put("audio", ImageBindInputs.audio(sound, clips, bands));
     }
 
@@ -75,7 +74,9 @@ final class ImageBindEntries {
     }
 
     private static void image(Case c, Answers answers) {
-        answers.put("image", ImageBindInputs.image(Images.read(c.file("image")), c.params().requireInt("size")));
+        answers.put(
+                "image",
+                ImageBindInputs.image(Images.read(c.file("image")), c.params().requireInt("size")));
     }
 
     private static void resample(Case c, Answers answers) {

@@ -59,8 +59,8 @@ final class NextGptEntries {
             Tensor media = c.input("media_embedding");
             answers.put("projected", model.media(media));
             answers.put("prompt_embeddings", model.prompt(p.require("prompt")));
-            Alignment.MediaRows rows = new Alignment(model)
-                    .mediaRows(media, p.get("captions", List.of()), p.require("instruction"));
+            Alignment.MediaRows rows =
+                    new Alignment(model).mediaRows(media, p.get("captions", List.of()), p.require("instruction"));
             answers.put("inputs_embeds", rows.embedded());
             answers.put("targets", rows.targets());
             answers.put("attention_mask", rows.mask());
@@ -85,7 +85,9 @@ final class NextGptEntries {
                 answers.put("hidden_" + name, wish.hidden());
                 answers.put("condition_" + name, wish.condition());
                 answers.equal(
-                        "captions " + name, p.at("captions").require(name.substring(0, 3).replace("ima", "img")), wish.caption());
+                        "captions " + name,
+                        p.at("captions").require(name.substring(0, 3).replace("ima", "img")),
+                        wish.caption());
             }
             answers.equal("decoders_called", p.get("decoders_called", List.of()), called);
         }
@@ -95,7 +97,8 @@ final class NextGptEntries {
         List<List<Long>> r = new ArrayList<>();
         if (p.value("stop_ids") instanceof List<?> all) {
             for (Object one : all) {
-                r.add(((List<?>) one).stream().map(n -> ((Number) n).longValue()).toList());
+                r.add(((List<?>) one)
+                        .stream().map(n -> ((Number) n).longValue()).toList());
             }
         }
         return r;

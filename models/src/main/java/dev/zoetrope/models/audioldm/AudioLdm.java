@@ -56,7 +56,8 @@ public final class AudioLdm implements AutoCloseable {
 
     public static AudioLdm load(Path folder) {
         PipelineFolder f = PipelineFolder.open(folder);
-        List.of("tokenizer", "text_encoder", "unet", "vae", "vocoder", "scheduler").forEach(f::part);
+        List.of("tokenizer", "text_encoder", "unet", "vae", "vocoder", "scheduler")
+                .forEach(f::part);
         List<AutoCloseable> parts = new ArrayList<>();
         try {
             return new AudioLdm(f, parts);
@@ -143,8 +144,7 @@ public final class AudioLdm implements AutoCloseable {
             Tensor latents = Denoising.run(run, noise.mul(run.initialScale()), network, draws, observer);
             Tensor mel = vae.decode(vae.unscaled(latents)); // [1, 1, frame, band]
             Tensor wave = vocoder.forward(mel.squeeze(1));
-            return new Sound(
-                    s.keep(mel), s.keep(wave.narrow(1, 0, Math.min(samples, wave.size(1)))), v.samplingRate());
+            return new Sound(s.keep(mel), s.keep(wave.narrow(1, 0, Math.min(samples, wave.size(1)))), v.samplingRate());
         }
     }
 

@@ -110,8 +110,8 @@ public final class HifiGan implements AutoCloseable {
         convPre = new Conv1d(w.at("conv_pre"), c.bands, c.channels, 7, 1, 3);
         for (int i = 0; i < c.upsampleRates.size(); i++) {
             int out = c.channels >> (i + 1);
-            upsampler.add(new Up(
-                    w.at("upsampler").at(i), 2 * out, out, c.upsampleKernels.get(i), c.upsampleRates.get(i)));
+            upsampler.add(
+                    new Up(w.at("upsampler").at(i), 2 * out, out, c.upsampleKernels.get(i), c.upsampleRates.get(i)));
             for (int k = 0; k < c.kernels.size(); k++) {
                 Weights at = w.at("resblocks").at(resblocks.size());
                 resblocks.add(new Residual(at, out, c.kernels.get(k), c.dilations.get(k), c.slope));

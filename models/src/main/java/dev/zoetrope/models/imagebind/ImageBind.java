@@ -216,7 +216,8 @@ public final class ImageBind implements AutoCloseable {
         try (Scope s = Scope.open()) {
             Tensor all = project(m, input, trunks.get(m).forward(tokens(m, input))); // [B clips, E]
             long inputs = input.size(0);
-            return s.keep(all.size(0) == inputs ? all : all.unflatten(0, inputs, -1).mean(1));
+            return s.keep(
+                    all.size(0) == inputs ? all : all.unflatten(0, inputs, -1).mean(1));
         }
     }
 
@@ -270,8 +271,7 @@ public final class ImageBind implements AutoCloseable {
             long[] kernel = c.kernel.stream().mapToLong(Integer::longValue).toArray();
             config = c;
             classToken = classToken(w, d);
-            proj = new Conv3d(
-                    w.at("rgbt_stem.proj.1"), 3, d, kernel, kernel, new long[3], Conv3d.Past.PADDED, false);
+            proj = new Conv3d(w.at("rgbt_stem.proj.1"), 3, d, kernel, kernel, new long[3], Conv3d.Past.PADDED, false);
             grid = new PatchPositions(1, side, side);
             places = w.tensor("pos_embedding_helper.pos_embed", Init.normal(0.02), 1, grid.size(), d);
         }
@@ -342,8 +342,7 @@ public final class ImageBind implements AutoCloseable {
 
         static Patches square(Config c, Weights w, Modality m, String stem, int kernel) {
             int side = c.imageSize / kernel;
-            return new Patches(
-                    w, c.towers.get(m), m.key(), stem, kernel, kernel, new PatchPositions(1, side, side));
+            return new Patches(w, c.towers.get(m), m.key(), stem, kernel, kernel, new PatchPositions(1, side, side));
         }
 
         @Override

@@ -176,7 +176,8 @@ public final class ImageBindInputs {
         long height = w < h ? (long) Math.floor((double) h / w * size) : size;
         long width = w < h ? size : (long) Math.floor((double) w / h * size);
         try (Scope s = Scope.open()) {
-            Tensor unit = frames.indexSelect(1, Tensor.of(at, chosen)).div(255.0).transpose(0, 1); // [chosen, 3, H, W]
+            Tensor unit =
+                    frames.indexSelect(1, Tensor.of(at, chosen)).div(255.0).transpose(0, 1); // [chosen, 3, H, W]
             Tensor fit = Functional.interpolate(unit, height, width, Interpolation.BILINEAR, false, false);
             return s.keep(normalised(fit.transpose(0, 1), 3, 1, 1, 1));
         }

@@ -83,7 +83,8 @@ public final class NextGpt implements AutoCloseable {
                 int[] absent = new int[n];
                 Arrays.setAll(absent, i -> first + i);
                 int[] ids = j.get("gen_" + kind.key + "_token_idx", absent);
-                Check.equal(n, ids.length, "num_gen_" + kind.key + "_tokens", "length of gen_" + kind.key + "_token_idx");
+                Check.equal(
+                        n, ids.length, "num_gen_" + kind.key + "_tokens", "length of gen_" + kind.key + "_token_idx");
                 signals.put(kind, Arrays.stream(ids).mapToObj(Long::valueOf).toList());
             }
             return new Config(
@@ -120,7 +121,9 @@ public final class NextGpt implements AutoCloseable {
         for (Kind kind : Kind.values()) {
             outputs.put(
                     kind,
-                    new OutputProjection(c.projection(kind, language.width()), w.at(kind.path).at("0")));
+                    new OutputProjection(
+                            c.projection(kind, language.width()),
+                            w.at(kind.path).at("0")));
         }
     }
 
@@ -171,8 +174,8 @@ public final class NextGpt implements AutoCloseable {
     /** What the language model reads of a text: a start id, then the text; {@code [1, T, L]}. */
     public Tensor prompt(String text) {
         long[] words = tokenizer.encodePlain(text + TURN);
-        long[] ids = LongStream.concat(LongStream.of(start()), Arrays.stream(words))
-                .toArray();
+        long[] ids =
+                LongStream.concat(LongStream.of(start()), Arrays.stream(words)).toArray();
         try (Scope s = Scope.open()) {
             return s.keep(language.embed(Tensor.of(ids, 1, ids.length)));
         }
@@ -259,8 +262,7 @@ public final class NextGpt implements AutoCloseable {
         return from >= 0 && said.subList(from, said.size()).equals(stop);
     }
 
-    private void wishes(
-            Kind kind, List<Long> said, Tensor hidden, Tensor embedded, Scope s, List<Wish> wishes) {
+    private void wishes(Kind kind, List<Long> said, Tensor hidden, Tensor embedded, Scope s, List<Wish> wishes) {
         List<Long> signal = config.signals.get(kind);
         int since = 0;
         for (int at = 0; at + signal.size() <= said.size(); at++) {
@@ -269,7 +271,8 @@ public final class NextGpt implements AutoCloseable {
             }
             Tensor states = hidden.narrow(1, at, signal.size());
             Tensor condition = outputs.get(kind).forward(states, embedded.narrow(1, at, signal.size()));
-            long[] before = said.subList(since, at).stream().mapToLong(Long::longValue).toArray();
+            long[] before =
+                    said.subList(since, at).stream().mapToLong(Long::longValue).toArray();
             wishes.add(new Wish(
                     kind,
                     tokenizer.decode(before, true) + " " + signal(kind),

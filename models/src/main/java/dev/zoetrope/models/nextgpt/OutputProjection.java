@@ -144,7 +144,8 @@ public final class OutputProjection implements AutoCloseable {
                     y = y.add(cross.forward(norm2.forward(y), memory));
                     last = norm3;
                 }
-                return s.keep(y.add(linear2.forward(linear1.forward(last.forward(y)).relu())));
+                return s.keep(
+                        y.add(linear2.forward(linear1.forward(last.forward(y)).relu())));
             }
         }
     }
@@ -174,8 +175,7 @@ public final class OutputProjection implements AutoCloseable {
 
         private Tensor part(Tensor x, int i) {
             long from = (long) i * width;
-            return Heads.split(
-                    Functional.linear(x, weight.narrow(0, from, width), bias.narrow(0, from, width)), heads);
+            return Heads.split(Functional.linear(x, weight.narrow(0, from, width), bias.narrow(0, from, width)), heads);
         }
     }
 

@@ -69,7 +69,11 @@ public final class VideoUnet implements AutoCloseable {
                     j.get("out_channels", 4),
                     j.get(
                             "down_block_types",
-                            List.of("CrossAttnDownBlock3D", "CrossAttnDownBlock3D", "CrossAttnDownBlock3D", "DownBlock3D")),
+                            List.of(
+                                    "CrossAttnDownBlock3D",
+                                    "CrossAttnDownBlock3D",
+                                    "CrossAttnDownBlock3D",
+                                    "DownBlock3D")),
                     j.get(
                             "up_block_types",
                             List.of("UpBlock3D", "CrossAttnUpBlock3D", "CrossAttnUpBlock3D", "CrossAttnUpBlock3D")),
@@ -184,8 +188,8 @@ public final class VideoUnet implements AutoCloseable {
         try (Scope s = Scope.open()) {
             Tensor steps = time.forward(waves.forward(timesteps)).repeatInterleave(frames, 0); // [B F, E]
             Tensor words = text.repeatInterleave(frames, 0);
-            Pass pass = new Pass(
-                    sample.transpose(1, 2).flatten(0, 1), new Pass.Steering(steps, words, null, null, watch));
+            Pass pass =
+                    new Pass(sample.transpose(1, 2).flatten(0, 1), new Pass.Steering(steps, words, null, null, watch));
             pass.step(convIn::forward);
             pass.watched("conv_in");
             pass.step(x -> transformerIn.forward(x, frames, pass.steering()));
@@ -219,9 +223,10 @@ public final class VideoUnet implements AutoCloseable {
             }
             int mixed = text ? ins.size() - (bottom ? 1 : 0) : 0; // at the bottom they stand between the blocks
             for (int i = 0; i < mixed; i++) {
-                SpatialTransformer.Config t = new SpatialTransformer.Config(
-                        heads, List.of(1), c.contextWidth, c.groups, true, false, false);
-                attentions.add(new SpatialTransformer(t, out, 0, w.at("attentions").at(i)));
+                SpatialTransformer.Config t =
+                        new SpatialTransformer.Config(heads, List.of(1), c.contextWidth, c.groups, true, false, false);
+                attentions.add(
+                        new SpatialTransformer(t, out, 0, w.at("attentions").at(i)));
                 temporal.add(new TemporalLayers.Transformer(
                         w.at("temp_attentions").at(i), out, heads, c.headSize, c.groups));
             }
