@@ -24,6 +24,7 @@ import dev.zoetrope.models.wan.WanTransformer;
 import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Functional;
+import dev.zoetrope.tensor.PackedWeight;
 import dev.zoetrope.tensor.RandomSource;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
@@ -31,6 +32,7 @@ import dev.zoetrope.training.Optimizer;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * @param work what one run does, so that another implementation can do the same
@@ -231,7 +233,7 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                     "llama-1.1b-prefill-512",
                     "TinyLlama-1.1B: prefill of 512 tokens with a key-value cache, logits of the last position",
                     false,
-                    dtype -> llama(dtype, model -> {
+                    dtype -> llama(dtype, null, model -> {
                         Tensor ids = tokens(512);
                         return () -> {
                             try (KvCache cache = new KvCache();
@@ -244,14 +246,27 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                     "llama-1.1b-decode-64",
                     "TinyLlama-1.1B: greedy decoding of 64 tokens after a 32-token prompt (prompt included)",
                     false,
-                    dtype -> llama(dtype, model -> {
-                        Tensor ids = tokens(32);
-                        return () -> Generation.run(model, ids, null, Generation.Options.greedy(65))
-                                .to(DType.FLOAT32);
-                    })));
+                    dtype -> llama(dtype, null, Measurement::decoding)),
+            new Measurement(
+                    "llama-1.1b-decode-64-int8",
+                    "the same with matrices of 8-bit numbers; activations in bfloat16 whatever the type asked for",
+                    false,
+                    dtype -> llama(DType.BFLOAT16, PackedWeight.Kind.INT8, Measurement::decoding)),
+            new Measurement(
+                    "llama-1.1b-decode-64-int4",
+                    "the same with matrices of 4-bit numbers; activations in bfloat16 whatever the type asked for",
+                    false,
+                    dtype -> llama(DType.BFLOAT16, PackedWeight.Kind.INT4, Measurement::decoding)));
 
-    private static Work llama(DType dtype, Function<LanguageModel, Work> work) {
-        Weights w = weights(dtype);
+    private static Work decoding(LanguageModel model) {
+        Tensor ids = tokens(32);
+        return () -> Generation.run(model, ids, null, Generation.Options.greedy(65))
+                .to(DType.FLOAT32);
+    }
+
+    private static Work llama(
+            DType dtype, PackedWeight.@Nullable Kind packing, Function<LanguageModel, Work> work) {
+        Weights w = weights(dtype).packed(packing);
         Json config = Json.parse(
                 "TinyLlama-1.1B",
                 """

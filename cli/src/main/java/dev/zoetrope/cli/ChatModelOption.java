@@ -1,7 +1,9 @@
 package dev.zoetrope.cli;
 
 import dev.zoetrope.tasks.Chat;
+import dev.zoetrope.tasks.ChatModel;
 import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.PackedWeight;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
@@ -23,16 +25,28 @@ final class ChatModelOption {
             names = "--dtype",
             paramLabel = "TYPE",
             description = "Of weights and arithmetic: float32 (default), bfloat16 or float16.")
-    private String dtype = "float32";
+    private @Nullable String dtype;
+
+    @Option(
+            names = "--quantize",
+            paramLabel = "KIND",
+            description = "Pack the language model's matrices: int8 or int4. Arithmetic is then bfloat16.")
+    private @Nullable String quantize;
+
+    private ChatModel.Precision precision() {
+        PackedWeight.Kind packing = quantize == null ? null : PackedWeight.Kind.of(quantize);
+        DType type = dtype != null ? DType.of(dtype) : packing != null ? DType.BFLOAT16 : DType.FLOAT32;
+        return new ChatModel.Precision(type, packing);
+    }
 
     /** The model's folder, fetched from the hub if it is not there yet. */
     Path folder(PrintWriter err) {
-        DType.of(dtype);
+        precision(); // refused before anything is fetched
         return ModelOption.fetched(model, err);
     }
 
     Chat load(Path folder) {
-        Chat chat = Chat.load(folder, DType.of(dtype));
+        Chat chat = Chat.load(folder, precision());
         try {
             if (adapter != null) {
                 chat.adapt(adapter);

@@ -2,6 +2,7 @@ package dev.zoetrope.checkpoint;
 
 import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Device;
+import dev.zoetrope.tensor.PackedWeight;
 import dev.zoetrope.tensor.RandomSource;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
@@ -64,6 +65,7 @@ public final class Weights implements AutoCloseable {
     private final BiFunction<String, Init, Init> initRule;
     private final @Nullable DType floats;
     private final Device device;
+    private final PackedWeight.@Nullable Kind packing;
 
     private Weights(
             Root root,
@@ -71,13 +73,15 @@ public final class Weights implements AutoCloseable {
             UnaryOperator<String> rename,
             BiFunction<String, Init, Init> initRule,
             @Nullable DType floats,
-            Device device) {
+            Device device,
+            PackedWeight.@Nullable Kind packing) {
         this.root = root;
         this.prefix = prefix;
         this.rename = rename;
         this.initRule = initRule;
         this.floats = floats;
         this.device = device;
+        this.packing = packing;
     }
 
     private static Weights of(Source source, @Nullable Checkpoint file) {
@@ -89,7 +93,7 @@ public final class Weights implements AutoCloseable {
                 new LinkedHashMap<>(),
                 new LinkedHashMap<>(),
                 new ArrayList<>());
-        return new Weights(root, "", UnaryOperator.identity(), (name, init) -> init, DType.FLOAT32, Device.CPU);
+        return new Weights(root, "", UnaryOperator.identity(), (name, init) -> init, DType.FLOAT32, Device.CPU, null);
     }
 
     // ---- where the values come from ----
@@ -116,16 +120,26 @@ public final class Weights implements AutoCloseable {
         if (!type.isFloating()) {
             throw new IllegalArgumentException(type + " is no floating type");
         }
-        return new Weights(root, prefix, rename, initRule, type, device);
+        return new Weights(root, prefix, rename, initRule, type, device, packing);
     }
 
     /** Every tensor in the type that the file stores. */
     public Weights asStored() {
-        return new Weights(root, prefix, rename, initRule, null, device);
+        return new Weights(root, prefix, rename, initRule, null, device, packing);
+    }
+
+    /** Matrices of linear layers packed into fewer bits as soon as they are there; they then do not train. */
+    public Weights packed(PackedWeight.@Nullable Kind kind) {
+        return new Weights(root, prefix, rename, initRule, floats, device, kind);
+    }
+
+    /** How linear layers are to pack their matrix; null for not at all. */
+    public PackedWeight.@Nullable Kind packing() {
+        return packing;
     }
 
     public Weights on(Device place) {
-        return new Weights(root, prefix, rename, initRule, floats, place);
+        return new Weights(root, prefix, rename, initRule, floats, place, packing);
     }
 
     /**
@@ -133,7 +147,7 @@ public final class Weights implements AutoCloseable {
      * {@link Renames} for tables, and for parts and transposed matrices.
      */
     public Weights renamed(UnaryOperator<String> toFileName) {
-        return new Weights(root, prefix, n -> rename.apply(toFileName.apply(n)), initRule, floats, device);
+        return new Weights(root, prefix, n -> rename.apply(toFileName.apply(n)), initRule, floats, device, packing);
     }
 
     /**
@@ -143,14 +157,14 @@ public final class Weights implements AutoCloseable {
     public Weights initialised(BiFunction<String, Init, Init> rule) {
         BiFunction<String, Init, Init> outer = initRule;
         return new Weights(
-                root, prefix, rename, (name, init) -> rule.apply(name, outer.apply(name, init)), floats, device);
+                root, prefix, rename, (name, init) -> rule.apply(name, outer.apply(name, init)), floats, device, packing);
     }
 
     // ---- paths ----
 
     /** What lies below a name, {@code "encoder.layers.0"}; the empty name is this path itself. */
     public Weights at(String name) {
-        return name.isEmpty() ? this : new Weights(root, prefix + name + ".", rename, initRule, floats, device);
+        return name.isEmpty() ? this : new Weights(root, prefix + name + ".", rename, initRule, floats, device, packing);
     }
 
     public Weights at(int index) {
@@ -202,6 +216,14 @@ public final class Weights implements AutoCloseable {
     /** Whether a file is being read and has this tensor. */
     public boolean has(String name) {
         return root.source().has(fileKey(name).name());
+    }
+
+    /** Frees a tensor that was asked for below this path: whoever asked keeps it in another form. */
+    public void drop(String name) {
+        Tensor t = root.parameters().remove(prefix + name);
+        if (t != null) {
+            t.close();
+        }
     }
 
     /** A trainable tensor that some releases have and others lack; null without a file, where nothing is optional. */
@@ -303,6 +325,7 @@ public final class Weights implements AutoCloseable {
         all().values().forEach(Tensor::close);
         root.parameters().keySet().removeIf(k -> k.startsWith(prefix));
         root.buffers().keySet().removeIf(k -> k.startsWith(prefix));
+        parts(PackedWeight.class, (path, packed) -> packed.close());
         root.parts().removeIf(p -> (p.path() + ".").startsWith(prefix));
     }
 

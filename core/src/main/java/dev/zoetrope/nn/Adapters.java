@@ -36,9 +36,7 @@ public final class Adapters {
         model.parts(LoraStack.class, (path, stack) -> {
             paths.add(path);
             if (config.targets().matcher(path).matches()) {
-                long out = stack.weight().size(0);
-                long in = stack.weight().size(1);
-                sites.add(new Site(stack, new Lora(config, weights.at(path), in, out)));
+                sites.add(new Site(stack, new Lora(config, weights.at(path), stack.in(), stack.out())));
             }
         });
         if (sites.isEmpty()) {

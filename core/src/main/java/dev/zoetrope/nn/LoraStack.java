@@ -4,6 +4,7 @@ import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.tensor.UserError;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -13,15 +14,23 @@ final class LoraStack {
     private record Part(Lora lora, double strength) {}
 
     private final Tensor weight;
+    private final long in;
+    private final long out;
     private volatile List<Part> parts = List.of();
     private @Nullable Tensor original; // while merged
 
     LoraStack(Tensor weight) {
         this.weight = weight;
+        in = weight.size(1);
+        out = weight.size(0);
     }
 
-    Tensor weight() {
-        return weight;
+    long in() {
+        return in;
+    }
+
+    long out() {
+        return out;
     }
 
     /** The layer's answer {@code y} to {@code x} with the changes of all adapters. */
@@ -63,6 +72,9 @@ final class LoraStack {
     void merge() {
         if (original != null || parts.isEmpty()) {
             return;
+        }
+        if (weight.isClosed()) {
+            throw new UserError(weight.name() + " is packed into fewer bits: adapters stay beside it, unmerged");
         }
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open()) {

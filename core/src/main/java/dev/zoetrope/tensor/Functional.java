@@ -47,6 +47,37 @@ public final class Functional {
     }
 
     /**
+     * Few rows as columns: without MKL the product of the weight with a vector takes a tenth of the time of the product of
+     * a row with the weight, and with a few columns half.
+     */
+    private static boolean prefersColumns(Tensor x, Tensor weight) {
+        org.bytedeco.pytorch.Tensor w = weight.engine();
+        return !Engine.usesMkl()
+                && w.dim() == 2
+                && w.size(0) * w.size(1) >= 1 << 16
+                && x.engine().numel() > 0
+                && x.engine().numel() < 64 * w.size(1)
+                && x.size(-1) == w.size(1)
+                && w.scalar_type() == torch.ScalarType.Float
+                && x.engine().scalar_type() == torch.ScalarType.Float
+                && !w.is_cuda();
+    }
+
+    private static Tensor linearOfColumns(Tensor x, Tensor weight, @Nullable Tensor bias) {
+        long in = weight.size(1);
+        long[] shape = x.shape();
+        shape[shape.length - 1] = weight.size(0);
+        try (Scope s = Scope.open()) {
+            boolean single = x.numel() == in;
+            Tensor y = single
+                    ? weight.matmul(x.reshape(in)) // [out]
+                    : weight.matmul(x.reshape(-1, in).transpose(0, 1)).transpose(0, 1); // [rows, out]
+            y = bias == null ? y : y.add(bias);
+            return s.keep(y.reshape(shape).contiguous());
+        }
+    }
+
+    /**
      * Without MKL a matrix product runs on one thread of OpenBLAS (see {@link Engine}), while the same product as a 1x1
      * convolution runs in oneDNN on all of libtorch's threads. Only many rows repay the detour.
      */

@@ -13,7 +13,6 @@ import dev.zoetrope.nn.Adapters;
 import dev.zoetrope.nn.Lora;
 import dev.zoetrope.tasks.ChatModel.Turn;
 import dev.zoetrope.tensor.Autograd;
-import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
@@ -119,12 +118,12 @@ public final class Chat implements AutoCloseable {
 
     /** Opens the folder of a model, in float32. */
     public static Chat load(Path folder) {
-        return load(folder, DType.FLOAT32);
+        return load(folder, ChatModel.Precision.EXACT);
     }
 
-    /** Opens the folder of a model; weights and arithmetic in this type. */
-    public static Chat load(Path folder, DType type) {
-        return new Chat(ChatModel.load(folder, type));
+    /** Opens the folder of a model. */
+    public static Chat load(Path folder, ChatModel.Precision precision) {
+        return new Chat(ChatModel.load(folder, precision));
     }
 
     /** Takes the model over: it is closed with the conversation. */

@@ -6,10 +6,12 @@ import dev.zoetrope.media.Tokenizer;
 import dev.zoetrope.models.language.KvCache;
 import dev.zoetrope.models.language.Steps;
 import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.PackedWeight;
 import dev.zoetrope.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What {@link Chat} needs of a model that reads words and, it may be, pictures.
@@ -75,8 +77,19 @@ public interface ChatModel extends AutoCloseable {
     @Override
     void close();
 
+    /**
+     * How exact a model is, and how large.
+     *
+     * @param type of weights and arithmetic
+     * @param packing of the language model's matrices; null for none
+     */
+    record Precision(DType type, PackedWeight.@Nullable Kind packing) {
+        /** The reference's answers. */
+        public static final Precision EXACT = new Precision(DType.FLOAT32, null);
+    }
+
     /** The chat model in a folder, by its config.json. */
-    static ChatModel load(Path folder, DType type) {
-        return ChatModels.load(folder, type);
+    static ChatModel load(Path folder, Precision precision) {
+        return ChatModels.load(folder, precision);
     }
 }

@@ -1,7 +1,6 @@
 package dev.zoetrope.tasks;
 
 import dev.zoetrope.checkpoint.Json;
-import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,12 +10,12 @@ import java.util.function.BiFunction;
 
 /** Which chat model a folder holds, by {@code model_type}. */
 final class ChatModels {
-    private static final Map<String, BiFunction<Path, DType, ChatModel>> BY_TYPE = byType();
+    private static final Map<String, BiFunction<Path, ChatModel.Precision, ChatModel>> BY_TYPE = byType();
 
     private ChatModels() {}
 
-    private static Map<String, BiFunction<Path, DType, ChatModel>> byType() {
-        Map<String, BiFunction<Path, DType, ChatModel>> r = new LinkedHashMap<>();
+    private static Map<String, BiFunction<Path, ChatModel.Precision, ChatModel>> byType() {
+        Map<String, BiFunction<Path, ChatModel.Precision, ChatModel>> r = new LinkedHashMap<>();
         for (String type : new String[] {
             "llava",
             "tinyllava",
@@ -39,16 +38,16 @@ final class ChatModels {
         return r;
     }
 
-    static ChatModel load(Path folder, DType type) {
+    static ChatModel load(Path folder, ChatModel.Precision precision) {
         Path file = folder.resolve("config.json");
         if (!Files.isRegularFile(file)) {
             throw new UserError(folder + ": no config.json; expected the folder of a model");
         }
         Json config = Json.read(file);
-        BiFunction<Path, DType, ChatModel> load = BY_TYPE.get(config.get("model_type", ""));
+        BiFunction<Path, ChatModel.Precision, ChatModel> load = BY_TYPE.get(config.get("model_type", ""));
         if (load == null) {
             throw config.unsupported("model_type", BY_TYPE.keySet());
         }
-        return load.apply(folder, type);
+        return load.apply(folder, precision);
     }
 }

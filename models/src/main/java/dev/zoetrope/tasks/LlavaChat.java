@@ -49,8 +49,8 @@ final class LlavaChat implements ChatModel {
         this.ends = ends;
     }
 
-    static LlavaChat load(Path folder, DType type) {
-        Llava model = Llava.load(folder, type);
+    static LlavaChat load(Path folder, Precision precision) {
+        Llava model = Llava.load(folder, precision.type(), precision.packing());
         try {
             LlavaProcessor processor = LlavaProcessor.open(folder, model);
             Tokenizer tokenizer = processor.tokenizer();

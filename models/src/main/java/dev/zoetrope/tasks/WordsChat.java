@@ -12,7 +12,6 @@ import dev.zoetrope.models.language.KvCache;
 import dev.zoetrope.models.language.LanguageModel;
 import dev.zoetrope.models.language.Prompt;
 import dev.zoetrope.models.language.Steps;
-import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Path;
@@ -40,12 +39,12 @@ final class WordsChat implements ChatModel {
                 new HashSet<>(Generation.Options.greedy(1).withTokensOf(folder).ends());
     }
 
-    static WordsChat load(Path folder, DType type) {
+    static WordsChat load(Path folder, Precision precision) {
         Tokenizer tokenizer = Tokenizer.open(folder);
         try {
             tokenizer.chatTemplate(); // refused before gigabytes are read
             return Pretrained.load(folder, (Json json, Weights w) -> {
-                Weights typed = w.as(type);
+                Weights typed = w.as(precision.type()).packed(precision.packing());
                 return new WordsChat(folder, typed, LanguageModel.of(json, typed), tokenizer);
             });
         } catch (RuntimeException e) {

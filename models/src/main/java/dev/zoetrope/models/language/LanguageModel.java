@@ -4,6 +4,7 @@ import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Pretrained;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.PackedWeight;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.nio.file.Path;
@@ -25,6 +26,14 @@ public interface LanguageModel extends AutoCloseable {
     /** Opens a folder with config.json; weights and arithmetic in this type. */
     static LanguageModel load(Path folder, DType type) {
         return Pretrained.load(folder, (json, w) -> of(json, w.as(type)));
+    }
+
+    /**
+     * Opens a folder with config.json in bfloat16, with the matrices of linear layers packed into fewer bits: smaller and
+     * faster, and a little less exact.
+     */
+    static LanguageModel load(Path folder, PackedWeight.Kind packing) {
+        return Pretrained.load(folder, (json, w) -> of(json, w.as(DType.BFLOAT16).packed(packing)));
     }
 
     /** The model that {@code model_type} names. */

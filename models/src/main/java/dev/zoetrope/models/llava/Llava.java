@@ -11,6 +11,7 @@ import dev.zoetrope.models.language.Splice;
 import dev.zoetrope.nn.Act;
 import dev.zoetrope.nn.Module;
 import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.PackedWeight;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
@@ -222,11 +223,12 @@ public final class Llava implements AutoCloseable {
         this(c, names(c, w), null, w);
     }
 
-    private Llava(Config c, Weights w, @Nullable VisionTower outside, Weights published) {
+    private Llava(Config c, Weights packed, @Nullable VisionTower outside, Weights published) {
         weights = published;
         config = c;
-        language = language(c, w.at(c.layout.language));
-        tower = outside == null && holdsTower(c, w) ? VisionTower.of(c.vision, w.at(c.layout.tower)) : outside;
+        language = language(c, packed.at(c.layout.language));
+        Weights w = packed.packed(null); // the other parts are small
+        tower = outside == null && holdsTower(c, packed) ? VisionTower.of(c.vision, w.at(c.layout.tower)) : outside;
         int in = tower == null ? c.connector.get("mm_hidden_size", 1024) : c.features.width(tower);
         Weights at = w.at(c.layout.connector);
         connector = switch (c.layout) {
@@ -252,12 +254,17 @@ public final class Llava implements AutoCloseable {
      * config.json, then in the hub's cache.
      */
     public static Llava load(Path folder, DType type) {
+        return load(folder, type, null);
+    }
+
+    /** @param packing of the language model's matrices; null for none */
+    public static Llava load(Path folder, DType type, PackedWeight.@Nullable Kind packing) {
         Path beside = folder.resolve("vision_tower");
         Path description = beside.resolve("config.json");
         Json tower = Files.isRegularFile(description) ? Json.read(description) : null;
         return Pretrained.load(folder, (json, w) -> {
             Config c = Config.of(json, tower);
-            Weights named = names(c, w.as(type));
+            Weights named = names(c, w.as(type).packed(packing));
             VisionTower outside = holdsTower(c, named)
                     ? null
                     : VisionTower.load(

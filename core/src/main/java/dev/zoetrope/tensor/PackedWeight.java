@@ -1,0 +1,110 @@
+package dev.zoetrope.tensor;
+
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The matrix of a linear layer in 8 or 4 bits a number: a token's step through a large model takes as long as reading its
+ * weights, so fewer bytes are faster. Activations are bfloat16, the only type for which the engine's kernels are fast.
+ *
+ * <p>Axes: M rows of activations, N outputs, K inputs.
+ */
+public final class PackedWeight implements AutoCloseable {
+    /** How a matrix is packed. */
+    public enum Kind {
+        /** A scale for each output. */
+        INT8,
+        /** A scale and an offset for each 32 inputs of an output. */
+        INT4;
+
+        public static Kind of(String name) {
+            return switch (name.toLowerCase(Locale.ROOT)) {
+                case "int8" -> INT8;
+                case "int4" -> INT4;
+                default ->
+                    throw new UserError("'" + name + "' is no way to pack weights; supported: int8, int4");
+            };
+        }
+    }
+
+    private static final int GROUP = 32;
+    private static final int BLOCK = 64; // outputs of a block of the packed form
+    private static final int FEW = 8; // rows, up to which the 8-bit kernel beats the unpacked product
+
+    private final Kind kind;
+    private final Tensor values;
+    private final Tensor scales;
+
+    private PackedWeight(Kind kind, Tensor values, Tensor scales) {
+        this.kind = kind;
+        this.values = Scope.detach(values);
+        this.scales = Scope.detach(scales);
+    }
+
+    /** Packs {@code [N, K]}; as INT8 where the shape does not fit the groups and blocks of INT4. */
+    public static PackedWeight of(Kind kind, Tensor weight) {
+        boolean fits = weight.size(1) % GROUP == 0 && weight.size(0) % BLOCK == 0;
+        try (Autograd.Mode off = Autograd.off();
+                Scope s = Scope.open()) {
+            Tensor w = weight.to(DType.FLOAT32);
+            return kind == Kind.INT4 && fits ? int4(w) : int8(w);
+        }
+    }
+
+    private static PackedWeight int8(Tensor w) {
+        Tensor scale = w.abs().amax(true, 1).clamp(Float.MIN_NORMAL, Double.POSITIVE_INFINITY).div(127.0); // [N, 1]
+        Tensor rounded = scale.to(DType.BFLOAT16).to(DType.FLOAT32); // as the kernel multiplies
+        Tensor values = w.div(rounded).round().clamp(-127, 127).to(DType.INT8);
+        return new PackedWeight(Kind.INT8, values, scale.to(DType.BFLOAT16).reshape(-1));
+    }
+
+    private static PackedWeight int4(Tensor w) {
+        Tensor groups = w.unflatten(1, -1, GROUP); // [N, K / 32, 32]
+        Tensor low = groups.amin(true, 2);
+        Tensor scale = groups.amax(true, 2).sub(low).div(15.0).clamp(Float.MIN_NORMAL, Double.POSITIVE_INFINITY);
+        scale = scale.to(DType.BFLOAT16).to(DType.FLOAT32);
+        // A number q of 0..15 stands for (q - 8) scale + offset.
+        Tensor offset = low.add(scale.mul(8.0)).to(DType.BFLOAT16).to(DType.FLOAT32);
+        Tensor q = groups.sub(offset).div(scale).add(8.0).round().clamp(0, 15);
+        Tensor values =
+                Boxed.call("_convert_weight_to_int4pack_for_cpu", "", q.flatten(1).to(DType.INT32), 2L);
+        Tensor scales = Tensor.cat(2, scale, offset).transpose(0, 1).contiguous(); // [K / 32, N, 2]
+        return new PackedWeight(Kind.INT4, values, scales.to(DType.BFLOAT16));
+    }
+
+    /** The product with the weight. {@code x [..., K] -> [..., N]}, in x's type. */
+    public Tensor linear(Tensor x, @Nullable Tensor bias) {
+        try (Scope s = Scope.open()) {
+            long[] shape = x.shape();
+            long in = shape[shape.length - 1];
+            Tensor rows = x.to(DType.BFLOAT16).reshape(-1, in).contiguous(); // [M, K]
+            Tensor y =
+                    switch (kind) {
+                        case INT4 ->
+                            Boxed.call("_weight_int4pack_mm_for_cpu", "", rows, values, (long) GROUP, scales);
+                        case INT8 ->
+                            rows.size(0) <= FEW && kernelFits(in)
+                                    ? Boxed.call("_weight_int8pack_mm", "", rows, values, scales)
+                                    : Functional.linear(rows, unpacked(), null);
+                    };
+            shape[shape.length - 1] = y.size(1);
+            y = y.reshape(shape).to(x.dtype());
+            return s.keep(bias == null ? y : y.add(bias));
+        }
+    }
+
+    /** The 8-bit kernel reads beyond the end of matrices of other shapes. */
+    private boolean kernelFits(long in) {
+        return in % 32 == 0 && values.size(0) % 4 == 0;
+    }
+
+    private Tensor unpacked() {
+        return values.to(DType.BFLOAT16).mul(scales.unsqueeze(1));
+    }
+
+    @Override
+    public void close() {
+        values.close();
+        scales.close();
+    }
+}
