@@ -260,12 +260,11 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
 
     private static Work decoding(LanguageModel model) {
         Tensor ids = tokens(32);
-        return () -> Generation.run(model, ids, null, Generation.Options.greedy(65))
-                .to(DType.FLOAT32);
+        return () ->
+                Generation.run(model, ids, null, Generation.Options.greedy(65)).to(DType.FLOAT32);
     }
 
-    private static Work llama(
-            DType dtype, PackedWeight.@Nullable Kind packing, Function<LanguageModel, Work> work) {
+    private static Work llama(DType dtype, PackedWeight.@Nullable Kind packing, Function<LanguageModel, Work> work) {
         Weights w = weights(dtype).packed(packing);
         Json config = Json.parse(
                 "TinyLlama-1.1B",

@@ -157,14 +157,22 @@ public final class Weights implements AutoCloseable {
     public Weights initialised(BiFunction<String, Init, Init> rule) {
         BiFunction<String, Init, Init> outer = initRule;
         return new Weights(
-                root, prefix, rename, (name, init) -> rule.apply(name, outer.apply(name, init)), floats, device, packing);
+                root,
+                prefix,
+                rename,
+                (name, init) -> rule.apply(name, outer.apply(name, init)),
+                floats,
+                device,
+                packing);
     }
 
     // ---- paths ----
 
     /** What lies below a name, {@code "encoder.layers.0"}; the empty name is this path itself. */
     public Weights at(String name) {
-        return name.isEmpty() ? this : new Weights(root, prefix + name + ".", rename, initRule, floats, device, packing);
+        return name.isEmpty()
+                ? this
+                : new Weights(root, prefix + name + ".", rename, initRule, floats, device, packing);
     }
 
     public Weights at(int index) {

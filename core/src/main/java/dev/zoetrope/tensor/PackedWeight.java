@@ -21,8 +21,7 @@ public final class PackedWeight implements AutoCloseable {
             return switch (name.toLowerCase(Locale.ROOT)) {
                 case "int8" -> INT8;
                 case "int4" -> INT4;
-                default ->
-                    throw new UserError("'" + name + "' is no way to pack weights; supported: int8, int4");
+                default -> throw new UserError("'" + name + "' is no way to pack weights; supported: int8, int4");
             };
         }
     }
@@ -52,7 +51,10 @@ public final class PackedWeight implements AutoCloseable {
     }
 
     private static PackedWeight int8(Tensor w) {
-        Tensor scale = w.abs().amax(true, 1).clamp(Float.MIN_NORMAL, Double.POSITIVE_INFINITY).div(127.0); // [N, 1]
+        Tensor scale = w.abs()
+                .amax(true, 1)
+                .clamp(Float.MIN_NORMAL, Double.POSITIVE_INFINITY)
+                .div(127.0); // [N, 1]
         Tensor rounded = scale.to(DType.BFLOAT16).to(DType.FLOAT32); // as the kernel multiplies
         Tensor values = w.div(rounded).round().clamp(-127, 127).to(DType.INT8);
         return new PackedWeight(Kind.INT8, values, scale.to(DType.BFLOAT16).reshape(-1));
@@ -66,8 +68,8 @@ public final class PackedWeight implements AutoCloseable {
         // A number q of 0..15 stands for (q - 8) scale + offset.
         Tensor offset = low.add(scale.mul(8.0)).to(DType.BFLOAT16).to(DType.FLOAT32);
         Tensor q = groups.sub(offset).div(scale).add(8.0).round().clamp(0, 15);
-        Tensor values =
-                Boxed.call("_convert_weight_to_int4pack_for_cpu", "", q.flatten(1).to(DType.INT32), 2L);
+        Tensor values = Boxed.call(
+                "_convert_weight_to_int4pack_for_cpu", "", q.flatten(1).to(DType.INT32), 2L);
         Tensor scales = Tensor.cat(2, scale, offset).transpose(0, 1).contiguous(); // [K / 32, N, 2]
         return new PackedWeight(Kind.INT4, values, scales.to(DType.BFLOAT16));
     }
@@ -80,8 +82,7 @@ public final class PackedWeight implements AutoCloseable {
             Tensor rows = x.to(DType.BFLOAT16).reshape(-1, in).contiguous(); // [M, K]
             Tensor y =
                     switch (kind) {
-                        case INT4 ->
-                            Boxed.call("_weight_int4pack_mm_for_cpu", "", rows, values, (long) GROUP, scales);
+                        case INT4 -> Boxed.call("_weight_int4pack_mm_for_cpu", "", rows, values, (long) GROUP, scales);
                         case INT8 ->
                             rows.size(0) <= FEW && kernelFits(in)
                                     ? Boxed.call("_weight_int8pack_mm", "", rows, values, scales)

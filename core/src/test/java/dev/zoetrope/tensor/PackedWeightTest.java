@@ -18,7 +18,8 @@ class PackedWeightTest {
             Tensor answer = packed.linear(x, null);
             assertThat(answer.shape()).containsExactly(rows, out);
             assertThat(answer.dtype()).isEqualTo(DType.FLOAT32);
-            return answer.sub(expected).abs().max().item() / expected.abs().max().item();
+            return answer.sub(expected).abs().max().item()
+                    / expected.abs().max().item();
         }
     }
 

@@ -33,7 +33,8 @@ public interface LanguageModel extends AutoCloseable {
      * faster, and a little less exact.
      */
     static LanguageModel load(Path folder, PackedWeight.Kind packing) {
-        return Pretrained.load(folder, (json, w) -> of(json, w.as(DType.BFLOAT16).packed(packing)));
+        return Pretrained.load(
+                folder, (json, w) -> of(json, w.as(DType.BFLOAT16).packed(packing)));
     }
 
     /** The model that {@code model_type} names. */
