@@ -9,6 +9,7 @@ import dev.zoetrope.training.pictures.AutoencoderTraining;
 import dev.zoetrope.training.pictures.DdpmTraining;
 import dev.zoetrope.training.pictures.LatentDiffusionTraining;
 import dev.zoetrope.training.sam.SamTraining;
+import dev.zoetrope.training.seeing.LlavaTraining;
 import dev.zoetrope.training.seeing.PairTraining;
 import dev.zoetrope.training.seeing.VitTraining;
 import dev.zoetrope.training.sora.SoraTraining;
@@ -31,6 +32,7 @@ public final class Training {
             entry("clip", PairTraining::run),
             entry("dit", DitTraining::run),
             entry("judge", JudgeTraining::run),
+            entry("llava", LlavaTraining::run),
             entry("sam", SamTraining::run),
             entry("siglip", PairTraining::run),
             entry("sora", SoraTraining::run),

@@ -43,7 +43,8 @@ final class Exported {
         json(folder.resolve("preprocessor_config.json"), m);
     }
 
-    private static void json(Path file, Map<String, Object> json) {
+    /** A configuration file. */
+    static void json(Path file, Map<String, Object> json) {
         try {
             byte[] text = (new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsString(json) + "\n")
                     .getBytes(StandardCharsets.UTF_8);
