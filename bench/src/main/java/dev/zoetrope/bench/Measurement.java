@@ -12,14 +12,14 @@ import dev.zoetrope.models.language.LanguageModel;
 import dev.zoetrope.models.language.Prompt;
 import dev.zoetrope.models.language.Steps;
 import dev.zoetrope.models.latte.LatteTransformer;
-import dev.zoetrope.models.unet.Condition;
-import dev.zoetrope.models.unet.ConditionalUnet;
-import dev.zoetrope.models.vae.AutoencoderKl;
-import dev.zoetrope.models.vit.Vit;
 import dev.zoetrope.models.sam.Sam;
 import dev.zoetrope.models.sam.SamConfig;
 import dev.zoetrope.models.sam.SamImageEncoder;
 import dev.zoetrope.models.sam.SamPrompts;
+import dev.zoetrope.models.unet.Condition;
+import dev.zoetrope.models.unet.ConditionalUnet;
+import dev.zoetrope.models.vae.AutoencoderKl;
+import dev.zoetrope.models.vit.Vit;
 import dev.zoetrope.models.wan.WanTransformer;
 import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.DType;
@@ -119,7 +119,8 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                     }),
             new Measurement(
                     "sd15-unet-step",
-                    "Stable Diffusion 1.5 U-Net (860M), one step: latents 2x4x64x64 (guidance: batch 2), 77 text tokens",
+                    "Stable Diffusion 1.5 U-Net (860M), one step: latents 2x4x64x64 (guidance: batch 2), 77 text"
+                            + " tokens",
                     false,
                     dtype -> {
                         Weights w = weights(dtype);
@@ -143,7 +144,8 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                     }),
             new Measurement(
                     "dit-xl2-block",
-                    "one block of DiT-XL/2 (1152 wide, 16 heads): 2 pictures of 256 tokens, embedding of time and label included",
+                    "one block of DiT-XL/2 (1152 wide, 16 heads): 2 pictures of 256 tokens, embedding of time and"
+                            + " label included",
                     false,
                     dtype -> {
                         Weights w = weights(dtype);
@@ -169,8 +171,8 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                     }),
             new Measurement(
                     "blip2-qformer",
-                    "BLIP-2 Q-Former (12 layers, 768, cross-attention every 2nd): 32 queries on 257x1408 image features, "
-                            + "batch 8",
+                    "BLIP-2 Q-Former (12 layers, 768, cross-attention every 2nd): 32 queries on 257x1408 image"
+                            + " features, batch 8",
                     false,
                     dtype -> {
                         Weights w = weights(dtype);
@@ -182,8 +184,8 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                     }),
             new Measurement(
                     "cogvideox-2b-step",
-                    "CogVideoX-2b transformer (1.69B), one step without guidance: 9 frames 256x256 = latents 1x3x16x32x32, "
-                            + "226 text tokens (994 tokens in all)",
+                    "CogVideoX-2b transformer (1.69B), one step without guidance: 9 frames 256x256 = latents"
+                            + " 1x3x16x32x32, 226 text tokens (994 tokens in all)",
                     false,
                     dtype -> {
                         Weights w = weights(dtype);
@@ -225,8 +227,8 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                     }),
             new Measurement(
                     "dit-b2-train",
-                    "DiT-B/2 (130M) training step at 32x32x4 latents, batch 8: forward, noise loss on the first 4 channels, "
-                            + "backward, AdamW",
+                    "DiT-B/2 (130M) training step at 32x32x4 latents, batch 8: forward, noise loss on the first 4"
+                            + " channels, backward, AdamW",
                     true,
                     Measurement::training),
             new Measurement(

@@ -41,6 +41,9 @@ public final class Functional {
 
     /** {@code x [..., in]}, {@code weight [out, in]}, {@code bias [out]} -> {@code [..., out]}. */
     public static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias) {
+        if (prefersColumns(x, weight)) {
+            return linearOfColumns(x, weight, bias);
+        }
         return prefersConvolution(x, weight)
                 ? linearAsConvolution(x, weight, bias)
                 : product("linear", x, weight, bias, torch::linear);

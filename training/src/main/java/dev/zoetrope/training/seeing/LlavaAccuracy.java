@@ -49,8 +49,8 @@ final class LlavaAccuracy {
                 byKind.computeIfAbsent(q.kind(), k -> new ArrayList<>()).add(new Asked(scene, q));
             }
         }
-        StringBuilder b = new StringBuilder(
-                String.format("%-10s %9s %9s %9s%n", "question", "asked", "exact", "blind"));
+        StringBuilder b =
+                new StringBuilder(String.format("%-10s %9s %9s %9s%n", "question", "asked", "exact", "blind"));
         byKind.forEach((kind, asked) -> b.append(String.format(
                 Locale.ROOT,
                 "%-10s %9d %7.1f %% %7.1f %%%n",
@@ -82,12 +82,10 @@ final class LlavaAccuracy {
                     .map(a -> words.row(List.of(new Turn(a.question.text(), "")), true))
                     .toList();
             LlavaWords.Batch b = words.batch(rows, Tokenizer.Side.LEFT);
-            Generation.Options o =
-                    Generation.Options.greedy(LONGEST).withEnds(Set.of(end), pad);
+            Generation.Options o = Generation.Options.greedy(LONGEST).withEnds(Set.of(end), pad);
             try (Steps steps =
                     model.join(b.ids(), b.mask(), null, images).prompt().start(model.language(), cache)) {
-                Tensor said =
-                        Generation.run(steps, b.ids(), o, Generation.Listener.NONE, Generation.Observer.NONE);
+                Tensor said = Generation.run(steps, b.ids(), o, Generation.Listener.NONE, Generation.Observer.NONE);
                 int right = 0;
                 for (int i = 0; i < asked.size(); i++) {
                     String answer = tokenizer.decode(said.select(0, i).toLongs(), true);

@@ -137,8 +137,7 @@ final class LlavaWords {
     }
 
     private static Tensor tensor(long[][] rows) {
-        return Tensor.of(
-                Arrays.stream(rows).flatMapToLong(Arrays::stream).toArray(), rows.length, rows[0].length);
+        return Tensor.of(Arrays.stream(rows).flatMapToLong(Arrays::stream).toArray(), rows.length, rows[0].length);
     }
 
     Tokenizer tokenizer() {
