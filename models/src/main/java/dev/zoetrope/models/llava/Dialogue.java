@@ -24,9 +24,9 @@ public record Dialogue(String system, String end) {
      * @param answer empty for the one that is asked for
      */
     public record Turn(String question, String answer) {
-        /** The same with the picture of the question, if there is one, on a line before it. */
+        /** The same with the picture of the question, if there is one, on a line before it; several stay where they are. */
         Turn imageFirst() {
-            if (!question.contains(LlavaProcessor.IMAGE)) {
+            if (question.split(LlavaProcessor.IMAGE, -1).length != 2) {
                 return this;
             }
             String words = question.replace(LlavaProcessor.IMAGE, "").strip();
