@@ -137,10 +137,21 @@ public final class DitPipeline implements AutoCloseable {
             };
             Tensor scaled = noise.mul(run.initialScale());
             Tensor start = guided ? Tensor.cat(0, scaled, scaled) : scaled;
-            // Only the half with classes goes on, whatever noise the scheduler has given to the other.
+            Noise noises = guided ? shape -> doubledNoise(draws, shape) : draws;
+            // Only the half with classes goes on, whatever variance the other has.
             Denoising.Anchor first = guided ? (r, x) -> doubled(x) : Denoising.Anchor.NONE;
-            Tensor x = Denoising.run(run, start, network, draws, first, observer);
+            Tensor x = Denoising.run(run, start, network, noises, first, observer);
             return s.keep(guided ? x.chunk(2, 0).get(0) : x);
+        }
+    }
+
+    /** One row a picture, as draws may have one generator for each. */
+    private static Tensor doubledNoise(Noise draws, long... shape) {
+        long[] half = shape.clone();
+        half[0] /= 2;
+        try (Scope s = Scope.open()) {
+            Tensor one = draws.draw(half);
+            return s.keep(Tensor.cat(0, one, one));
         }
     }
 
