@@ -1,5 +1,6 @@
 package dev.zoetrope.cli;
 
+import dev.zoetrope.tasks.Caption;
 import dev.zoetrope.tasks.Chat;
 import dev.zoetrope.tensor.UserError;
 import java.io.IOException;
@@ -10,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -23,9 +25,12 @@ import picocli.CommandLine.Spec;
         sortOptions = false,
         description = {
             "Say in a sentence what is to be seen in each picture.",
-            "  zoetrope caption photos/ --model llava-hf/llava-1.5-7b-hf --json > captions.jsonl"
+            "  zoetrope caption photos/ --model llava-hf/llava-1.5-7b-hf --json > captions.jsonl",
+            "  zoetrope caption photos/ --model Salesforce/blip2-opt-2.7b --prompt \"a photo of\""
         })
 final class CaptionPictures implements Callable<Integer> {
+    private static final String ASKED = "Describe this picture in one sentence.";
+
     @Spec
     private CommandSpec spec;
 
@@ -38,8 +43,16 @@ final class CaptionPictures implements Callable<Integer> {
     @Option(
             names = "--prompt",
             paramLabel = "TEXT",
-            description = "What the model is asked (default: \"${DEFAULT-VALUE}\").")
-    private String prompt = "Describe this picture in one sentence.";
+            description = "What the model is asked (default: \"" + ASKED
+                    + "\"), or how BLIP-2's captions begin (default: \"a photo of\").")
+    private @Nullable String prompt;
+
+    @Option(
+            names = "--beams",
+            paramLabel = "N",
+            description = "For BLIP-2: captions of a picture that are followed side by side (default: 5, or 1 with"
+                    + " --greedy or a temperature).")
+    private @Nullable Integer beams;
 
     @Mixin
     private SamplingOptions sampling;
@@ -52,8 +65,11 @@ final class CaptionPictures implements Callable<Integer> {
         if (pictures.areNone()) {
             throw new ParameterException(spec.commandLine(), "name the pictures to describe");
         }
-        if (prompt.isBlank()) {
+        if (prompt != null && prompt.isBlank()) {
             throw new UserError("--prompt is empty; say what the model is to be asked");
+        }
+        if (beams != null && beams < 1) {
+            throw new UserError("--beams " + beams + ": at least 1 is needed");
         }
         pictures.check();
         sampling.check();
@@ -62,12 +78,41 @@ final class CaptionPictures implements Callable<Integer> {
         Stream<Path> files = pictures.files();
         Path folder = model.folder(err);
         engine.start(err);
-        try (Stop stop = new Stop("stopping ...", err);
-                Chat chat = model.load(folder)) {
+        try (Stop stop = new Stop("stopping ...", err)) {
+            return Caption.isFor(folder)
+                    ? begun(folder, files, out, err, stop)
+                    : asked(folder, files, out, err, stop);
+        }
+    }
+
+    /** By BLIP-2, a batch at a time. */
+    private int begun(Path folder, Stream<Path> files, PrintWriter out, PrintWriter err, Stop stop)
+            throws IOException {
+        Caption.Options o = sampling.captions(Caption.Options.DEFAULT);
+        o = prompt == null ? o : o.withPrompt(prompt);
+        Caption.Options options = beams == null ? o : o.withBeams(beams);
+        try (Caption captions = model.captions(folder)) {
+            return pictures.each(files, out, err, stop, (names, images) -> {
+                List<String> texts = captions.of(images, options);
+                for (int i = 0; i < names.size(); i++) {
+                    print(names.get(i), texts.get(i), out);
+                }
+            });
+        }
+    }
+
+    /** By a model that answers questions. */
+    private int asked(Path folder, Stream<Path> files, PrintWriter out, PrintWriter err, Stop stop)
+            throws IOException {
+        if (beams != null) {
+            throw new UserError("--beams is for BLIP-2; " + folder + " holds a model that is asked");
+        }
+        String question = prompt == null ? ASKED : prompt;
+        try (Chat chat = model.load(folder)) {
             Chat.Options options = sampling.options(folder);
             return pictures.each(files, out, err, stop, (names, images) -> {
                 for (int i = 0; i < images.size(); i++) {
-                    Chat.Answer a = chat.ask(prompt, List.of(images.get(i)), options, piece -> !stop.requested());
+                    Chat.Answer a = chat.ask(question, List.of(images.get(i)), options, piece -> !stop.requested());
                     chat.reset();
                     print(names.get(i), a.text(), out);
                 }

@@ -1,9 +1,11 @@
 package dev.zoetrope.cli;
 
+import dev.zoetrope.tasks.Caption;
 import dev.zoetrope.tasks.Chat;
 import dev.zoetrope.tasks.ChatModel;
 import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.PackedWeight;
+import dev.zoetrope.tensor.UserError;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
@@ -43,6 +45,14 @@ final class ChatModelOption {
     Path folder(PrintWriter err) {
         precision(); // refused before anything is fetched
         return ModelOption.fetched(model, err);
+    }
+
+    /** A BLIP-2, which says what is to be seen without being asked. */
+    Caption captions(Path folder) {
+        if (adapter != null) {
+            throw new UserError("--adapter: adapters of BLIP-2 are not supported; take a chat model, or merge it first");
+        }
+        return Caption.load(folder, precision());
     }
 
     Chat load(Path folder) {

@@ -1,6 +1,7 @@
 package dev.zoetrope.cli;
 
 import dev.zoetrope.models.language.Sampling;
+import dev.zoetrope.tasks.Caption;
 import dev.zoetrope.tasks.Chat;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Path;
@@ -10,8 +11,11 @@ import picocli.CommandLine.Option;
 
 /** How words are chosen, for commands that write text. */
 final class SamplingOptions {
-    @Option(names = "--max-tokens", paramLabel = "N", description = "Longest answer (default: ${DEFAULT-VALUE}).")
-    private int maxTokens = 512;
+    @Option(
+            names = "--max-tokens",
+            paramLabel = "N",
+            description = "Longest answer (default: 512; 30 for captions by BLIP-2).")
+    private @Nullable Integer maxTokens;
 
     @Option(
             names = "--temperature",
@@ -39,7 +43,7 @@ final class SamplingOptions {
 
     /** Refuses what cannot be, before a model is loaded. */
     void check() {
-        if (maxTokens < 1) {
+        if (maxTokens != null && maxTokens < 1) {
             throw new UserError("--max-tokens " + maxTokens + ": at least 1 is needed");
         }
         if (greedy && (temperature != null || topP != null || topK != null)) {
@@ -49,11 +53,21 @@ final class SamplingOptions {
     }
 
     Chat.Options options(Path folder) {
-        long drawn = seed != null ? seed : ThreadLocalRandom.current().nextInt(Integer.MAX_VALUE);
-        return Chat.Options.DEFAULT
-                .withMaxTokens(maxTokens)
+        Chat.Options o = Chat.Options.DEFAULT;
+        return (maxTokens == null ? o : o.withMaxTokens(maxTokens))
                 .with(apply(Chat.sampling(folder)))
-                .withSeed(drawn);
+                .withSeed(drawn());
+    }
+
+    /** These captions, drawn or greedy where it is asked for. */
+    Caption.Options captions(Caption.Options start) {
+        Caption.Options o = maxTokens == null ? start : start.withMaxTokens(maxTokens);
+        Sampling how = apply(o.sampling());
+        return greedy || !how.isGreedy() ? o.with(how, drawn()) : o;
+    }
+
+    private long drawn() {
+        return seed != null ? seed : ThreadLocalRandom.current().nextInt(Integer.MAX_VALUE);
     }
 
     private Sampling apply(Sampling start) {

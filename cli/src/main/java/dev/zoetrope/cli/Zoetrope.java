@@ -29,6 +29,7 @@ import picocli.CommandLine.Spec;
             SearchPictures.class,
             Talk.class,
             CaptionPictures.class,
+            RetrievePictures.class,
             SegmentPictures.class,
             Annotate.class,
             UpscalePicture.class,

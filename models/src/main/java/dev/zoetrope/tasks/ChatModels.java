@@ -32,6 +32,7 @@ final class ChatModels {
         }) {
             r.put(type, LlavaChat::load);
         }
+        r.put("mplug-owl", OwlChat::load);
         for (String type : new String[] {"llama", "mistral", "qwen2", "phi", "stablelm", "gpt2", "opt"}) {
             r.put(type, WordsChat::load);
         }

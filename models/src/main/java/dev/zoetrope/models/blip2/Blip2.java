@@ -15,6 +15,7 @@ import dev.zoetrope.models.t5.T5;
 import dev.zoetrope.models.t5.T5Config;
 import dev.zoetrope.nn.Linear;
 import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.PackedWeight;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
@@ -130,12 +131,13 @@ public final class Blip2 implements AutoCloseable {
     public Blip2(Config c, Weights published) {
         Weights w = published.initialised(
                 (name, init) -> name.contains("language_model.") ? init : QFormer.initial(c.qformer, name, init));
+        Weights w = named.packed(null); // only the language model is large
         weights = published;
         config = c;
         vision = new Blip2Vision(c.vision, w.at("vision_model"));
         queries = w.tensor("query_tokens", 1, c.queries, c.qformer.hidden());
         qformer = new QFormer(c.qformer, w.at("qformer"));
-        Weights language = w.at("language_model");
+        Weights language = named.at("language_model");
         int width;
         if (c.isTextToText()) {
             T5Config t5 = T5Config.of(c.text);
@@ -158,7 +160,13 @@ public final class Blip2 implements AutoCloseable {
 
     /** Opens a release; weights and arithmetic in this type. */
     public static Blip2 load(Path folder, DType type) {
-        return Pretrained.load(folder, (json, w) -> new Blip2(Config.of(json), w.as(type)));
+        return load(folder, type, null);
+    }
+
+    /** @param packing of the language model's matrices; null for none */
+    public static Blip2 load(Path folder, DType type, PackedWeight.@Nullable Kind packing) {
+        return Pretrained.load(
+                folder, (json, w) -> new Blip2(Config.of(json), w.as(type).packed(packing)));
     }
 
     /** Pictures as words of the language model, {@code [I, 3, height, width] -> [I, Q, D]}. */

@@ -9,6 +9,7 @@ import dev.zoetrope.models.language.LanguageModel;
 import dev.zoetrope.models.language.NextToken;
 import dev.zoetrope.models.language.Splice;
 import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.PackedWeight;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.nio.file.Path;
@@ -56,12 +57,13 @@ public final class Owl implements AutoCloseable {
     private final Abstractor abstractor;
     private final LanguageModel language;
 
-    public Owl(Config c, Weights w) {
-        weights = w;
+    public Owl(Config c, Weights published) {
+        Weights w = published.packed(null); // only the language model is large
+        weights = published;
         config = c;
         vision = new OwlVision(c.vision, w.at("vision_model"));
         Tensor queries = w.tensor("query_tokens", Init.normal(0.02), 1, c.queries, c.abstractor.hidden());
-        language = LanguageModel.of("llama", c.text, w.at("language_model"));
+        language = LanguageModel.of("llama", c.text, published.at("language_model"));
         abstractor = new Abstractor(c.abstractor, w.at("abstractor"), queries, language.width());
     }
 
@@ -77,7 +79,12 @@ public final class Owl implements AutoCloseable {
 
     /** Opens a release; weights and arithmetic in this type. */
     public static Owl load(Path folder, DType type) {
-        return Pretrained.load(folder, (json, w) -> new Owl(Config.of(json), w.as(type)));
+        return load(folder, type, null);
+    }
+
+    /** @param packing of the language model's matrices; null for none */
+    public static Owl load(Path folder, DType type, PackedWeight.@Nullable Kind packing) {
+        return Pretrained.load(folder, (json, w) -> new Owl(Config.of(json), w.as(type).packed(packing)));
     }
 
     /** Pictures as tokens of the language model, {@code [I, 3, height, width] -> [I, Q + 1, D]}. */
