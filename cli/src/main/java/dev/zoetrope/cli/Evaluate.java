@@ -5,6 +5,7 @@ import dev.zoetrope.models.sora.Sora;
 import dev.zoetrope.tasks.BuiltIn;
 import dev.zoetrope.tasks.Segment;
 import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.blip2.Blip2Evaluation;
 import dev.zoetrope.training.judge.ObjectJudge;
 import dev.zoetrope.training.sam.SamEvaluation;
 import dev.zoetrope.training.seeing.SeeingEvaluation;
@@ -49,7 +50,7 @@ final class Evaluate implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
-    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip, siglip or sam.")
+    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip, siglip, sam or blip2.")
     private String system;
 
     @Option(
@@ -95,10 +96,11 @@ final class Evaluate implements Callable<Integer> {
                     case "sora" -> sora();
                     case "vit", "clip", "siglip" -> seeing();
                     case "sam" -> sam();
+                    case "blip2" -> blip2();
                     default ->
                         throw new UserError(
                                 "evaluate " + system
-                                        + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip, sam");
+                                        + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip, sam, blip2");
                 };
         spec.commandLine().getOut().print(table);
         spec.commandLine().getOut().flush();
@@ -168,6 +170,28 @@ final class Evaluate implements Callable<Integer> {
                 }
                 return true;
             }));
+        }
+    }
+
+    private String blip2() {
+        if (model == null) {
+            throw new UserError("evaluate blip2: none is built in; name the folder of a run with --model DIR");
+        }
+        PrintWriter err = spec.commandLine().getErr();
+        engine.start(err);
+        Bar[] bar = new Bar[1];
+        try (Stop stop = new Stop("stopping ...", err)) {
+            return Blip2Evaluation.table(Blip2Evaluation.run(model, pictures, (done, of) -> {
+                if (bar[0] == null) {
+                    bar[0] = new Bar("pictures", 0, of, err);
+                }
+                bar[0].step(done);
+                return !stop.requested();
+            }));
+        } finally {
+            if (bar[0] != null) {
+                bar[0].close();
+            }
         }
     }
 

@@ -3,6 +3,7 @@ package dev.zoetrope.training;
 import static java.util.Map.entry;
 
 import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.blip2.Blip2Training;
 import dev.zoetrope.training.dit.DitTraining;
 import dev.zoetrope.training.judge.JudgeTraining;
 import dev.zoetrope.training.pictures.AutoencoderTraining;
@@ -29,6 +30,7 @@ public final class Training {
             entry("autoencoder", AutoencoderTraining::run),
             entry("ddpm", DdpmTraining::run),
             entry("ldm", LatentDiffusionTraining::run),
+            entry("blip2", Blip2Training::run),
             entry("clip", PairTraining::run),
             entry("dit", DitTraining::run),
             entry("judge", JudgeTraining::run),

@@ -56,6 +56,20 @@ public final class WordTokenizer {
     /** Writes a tokenizer that puts {@code begin} before and {@code end} behind a text and fills up with {@code pad}. */
     public static void write(
             Path folder, String begin, String end, String pad, Collection<String> words, int maxLength) {
+        write(folder, begin, end, pad, words, maxLength, true);
+    }
+
+    /**
+     * @param closes whether {@code end} is put behind a text; false for models that go on with it
+     */
+    public static void write(
+            Path folder,
+            String begin,
+            String end,
+            String pad,
+            Collection<String> words,
+            int maxLength,
+            boolean closes) {
         String unknown = "[UNK]";
         List<String> special = List.of(pad, unknown, begin, end);
         Map<String, Object> tokens = new LinkedHashMap<>();
@@ -64,8 +78,9 @@ public final class WordTokenizer {
         }
         Map<String, Object> around = new LinkedHashMap<>();
         around.put("type", "TemplateProcessing");
-        around.put("single", List.of(token(begin), Map.of("Sequence", Map.of("id", "A", "type_id", 0)), token(end)));
-        around.put("pair", List.of(Map.of("Sequence", Map.of("id", "A", "type_id", 0))));
+        Map<String, Object> text = Map.of("Sequence", Map.of("id", "A", "type_id", 0));
+        around.put("single", closes ? List.of(token(begin), text, token(end)) : List.of(token(begin), text));
+        around.put("pair", List.of(text));
         around.put("special_tokens", tokens);
         write(folder, special, unknown, words, around);
         Map<String, Object> config = new LinkedHashMap<>();

@@ -67,7 +67,7 @@ public final class Blip2Retrieval implements AutoCloseable {
         visionProjection = new Linear(w.at("vision_projection"), q.hidden(), c.shared);
         textProjection = new Linear(w.at("text_projection"), q.hidden(), c.shared);
         matchHead = new Linear(w.at("itm_head"), q.hidden(), 2);
-        w.ignorable("embeddings\\.position_ids");
+        w.ignorable("embeddings\\.position_ids|cls\\..*|temp"); // the latter of pretraining
     }
 
     public static Blip2Retrieval load(Path folder) {

@@ -15,11 +15,11 @@ import java.util.List;
 import java.util.Map;
 
 /** A trained model as transformers would have written it: any loader of its kind opens it. */
-final class Exported {
+public final class Exported {
     private Exported() {}
 
     /** config.json and the weights in float16. */
-    static void write(Path folder, Map<String, Object> config, Weights weights) {
+    public static void write(Path folder, Map<String, Object> config, Weights weights) {
         json(folder.resolve("config.json"), config);
         try (Scope s = Scope.open()) {
             Map<String, Tensor> halves = new LinkedHashMap<>();
@@ -29,7 +29,7 @@ final class Exported {
     }
 
     /** Pictures squashed to a square, -1..1. */
-    static void processor(Path folder, String type, int side) {
+    public static void processor(Path folder, String type, int side) {
         Map<String, Object> m = new LinkedHashMap<>();
         m.put("image_processor_type", type);
         m.put("do_resize", true);

@@ -17,18 +17,15 @@ import dev.zoetrope.training.RunFolder;
 import dev.zoetrope.training.Trainer;
 import dev.zoetrope.training.TrainingListener;
 import dev.zoetrope.training.WordTokenizer;
-import dev.zoetrope.world.Facts;
 import dev.zoetrope.world.Scene;
 import dev.zoetrope.world.World;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.Set;
 import java.util.function.BinaryOperator;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
@@ -43,7 +40,6 @@ public final class PairTraining {
     private static final String BEGIN = "<|startoftext|>";
     private static final String END = "<|endoftext|>";
     private static final int LONGEST = 24;
-    private static final int TRIES = 4; // scenes drawn for one place of a batch whose facts are taken already
 
     /** What CLIP and SigLIP have in common here. */
     private record Pair(
@@ -156,7 +152,7 @@ public final class PairTraining {
 
     private Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
         Random wording = new Random(step * 64 + worker);
-        List<Scene> scenes = scenes((step * 64 + worker) * batch);
+        List<Scene> scenes = WorldPictures.distinct(world, (step * 64 + worker) * batch, batch);
         Tensor pixels = pictures.pixels(scenes); // [B, 3, H, W]
         Tensor ids = ids(scenes.stream().map(s -> PairTexts.of(s, wording)).toList()); // [B, T]
         List<Supplier<Tensor>> images = new ArrayList<>();
@@ -173,24 +169,6 @@ public final class PairTraining {
         }
         return GradientCache.loss(images, texts, model.loss, share);
     }
-
-    /** Scenes of one batch, as far as possible with different facts: equal ones would count as wrong for each other. */
-    private List<Scene> scenes(long place) {
-        Set<Facts> taken = new HashSet<>();
-        List<Scene> r = new ArrayList<>();
-        for (int i = 0; i < batch; i++) {
-            long number = (place + i) * TRIES % FIRST_REPEATED;
-            Scene scene = world.scene(number);
-            for (int k = 1; k < TRIES && taken.contains(Facts.of(scene)); k++) {
-                scene = world.scene(number + k);
-            }
-            taken.add(Facts.of(scene));
-            r.add(scene);
-        }
-        return r;
-    }
-
-    private static final long FIRST_REPEATED = 999_999_996; // a split has a milliard scenes
 
     private Tensor ids(List<String> texts) {
         List<long[]> rows =

@@ -6,6 +6,7 @@ import dev.zoetrope.tasks.VideoTensors;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.world.Facts;
 import dev.zoetrope.world.Level;
 import dev.zoetrope.world.Options;
 import dev.zoetrope.world.Scene;
@@ -14,13 +15,18 @@ import dev.zoetrope.world.Style;
 import dev.zoetrope.world.World;
 import dev.zoetrope.world.WorldObject;
 import dev.zoetrope.world.WorldObjects;
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.stream.LongStream;
 
 /** Pictures of one object on a plain ground, with what they show. */
-final class WorldPictures {
+public final class WorldPictures {
     private static final long SEED = 1;
+    private static final int TRIES = 4; // scenes drawn for one place of a batch whose facts are taken already
+    private static final long FIRST_REPEATED = 999_999_996; // a split has a milliard scenes
 
     private final List<WorldObject> objects;
     private final Options options;
@@ -36,7 +42,7 @@ final class WorldPictures {
      * @param world the recipe's {@code world}: objects by name, or the first so many of them; styles
      * @param side of the pictures in pixels
      */
-    static WorldPictures of(Json world, int side) {
+    public static WorldPictures of(Json world, int side) {
         List<String> names = world.get("objects", List.of());
         List<WorldObject> objects = names.isEmpty()
                 ? WorldObjects.first(world.get("first", WorldObjects.all().size()))
@@ -65,26 +71,42 @@ final class WorldPictures {
         }
     }
 
-    List<WorldObject> objects() {
+    public List<WorldObject> objects() {
         return objects;
     }
 
-    World training() {
+    public World training() {
         return new World(SEED, options);
     }
 
     /** Scenes that training never draws, with pairs of object and style that it shows, or with those that it does not. */
-    World test(Split.Side pairs) {
+    public World test(Split.Side pairs) {
         return new World(SEED, options.split(Split.TEST).pairs(pairs));
     }
 
     /** Scenes of a range of numbers. */
-    static List<Scene> scenes(World world, long first, int n) {
+    public static List<Scene> scenes(World world, long first, int n) {
         return LongStream.range(first, first + n).mapToObj(world::scene).toList();
     }
 
+    /** Scenes of one batch, as far as possible with different facts: equal ones would count as wrong for each other. */
+    public static List<Scene> distinct(World world, long place, int batch) {
+        Set<Facts> taken = new HashSet<>();
+        List<Scene> r = new ArrayList<>();
+        for (int i = 0; i < batch; i++) {
+            long number = (place + i) * TRIES % FIRST_REPEATED;
+            Scene scene = world.scene(number);
+            for (int k = 1; k < TRIES && taken.contains(Facts.of(scene)); k++) {
+                scene = world.scene(number + k);
+            }
+            taken.add(Facts.of(scene));
+            r.add(scene);
+        }
+        return r;
+    }
+
     /** {@code [B, 3, H, W]} in -1..1. */
-    Tensor pixels(List<Scene> scenes) {
+    public Tensor pixels(List<Scene> scenes) {
         int size = 3 * side * side;
         byte[] all = new byte[scenes.size() * size];
         byte[] one = new byte[size];
@@ -100,12 +122,12 @@ final class WorldPictures {
     }
 
     /** Which of the objects each scene shows, {@code [B]} INT64. */
-    Tensor labels(List<Scene> scenes) {
+    public Tensor labels(List<Scene> scenes) {
         long[] r = scenes.stream().mapToLong(s -> objects.indexOf(object(s))).toArray();
         return Tensor.of(r, r.length);
     }
 
-    static WorldObject object(Scene scene) {
+    public static WorldObject object(Scene scene) {
         return scene.sprites().get(0).object();
     }
 }

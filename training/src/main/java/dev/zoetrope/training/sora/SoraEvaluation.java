@@ -7,6 +7,7 @@ import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.training.judge.ObjectJudge;
+import dev.zoetrope.training.evaluation.Share;
 import dev.zoetrope.world.GeometryJudge;
 import dev.zoetrope.world.Level;
 import dev.zoetrope.world.Motion;
@@ -162,19 +163,11 @@ public final class SoraEvaluation {
                     "| %s | %d | %s | %s | %s | %s |%n",
                     r.name(),
                     r.clips(),
-                    share(r.object(), r.clips()),
-                    share(r.motion(), r.clips()),
-                    share(r.ground(), r.clips()),
-                    share(r.all(), r.clips())));
+                    new Share(r.object(), r.clips()),
+                    new Share(r.motion(), r.clips()),
+                    new Share(r.ground(), r.clips()),
+                    new Share(r.all(), r.clips())));
         }
         return b.toString();
-    }
-
-    private static String share(int right, int of) {
-        double p = (double) right / of;
-        double z = 1.96;
-        double centre = (p + z * z / (2 * of)) / (1 + z * z / of);
-        double half = z * Math.sqrt(p * (1 - p) / of + z * z / (4. * of * of)) / (1 + z * z / of);
-        return String.format(Locale.ROOT, "%.2f (%.2f-%.2f)", p, centre - half, centre + half);
     }
 }
