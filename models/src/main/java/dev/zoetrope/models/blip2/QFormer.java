@@ -83,14 +83,24 @@ public final class QFormer {
     private final Dropout dropout;
     private final List<Layer> layers = new ArrayList<>();
 
-    public QFormer(Config c, Weights published) {
+    public QFormer(Config c, Weights w) {
+        this(c, w, new LayerNorm(w.at("layernorm"), c.hidden, c.eps), "attention");
+    }
+
+    /**
+     * For releases in other words.
+     *
+     * @param norm of what goes into the first block
+     * @param projections under which the projections of an attention lie; BERT's own says {@code self}
+     */
+    public QFormer(Config c, Weights published, LayerNorm norm, String projections) {
         Weights w = published.initialised((name, init) -> initial(c, name, init));
         config = c;
-        norm = new LayerNorm(w.at("layernorm"), c.hidden, c.eps);
+        this.norm = norm;
         dropout = new Dropout(c.dropout);
         Weights blocks = w.at("encoder.layer");
         for (int i = 0; i < c.layers; i++) {
-            layers.add(new Layer(c, blocks.at(i), i % c.crossEvery == 0));
+            layers.add(new Layer(c, blocks.at(i), projections, i % c.crossEvery == 0));
         }
     }
 
@@ -152,9 +162,9 @@ public final class QFormer {
         private final Feed queryFeed;
         private final @Nullable Feed textFeed;
 
-        Layer(Config c, Weights w, boolean looks) {
-            self = new Mix(c, w.at("attention"), c.hidden);
-            cross = looks ? new Mix(c, w.at("crossattention"), c.features) : null;
+        Layer(Config c, Weights w, String projections, boolean looks) {
+            self = new Mix(c, w.at("attention"), projections, c.hidden);
+            cross = looks ? new Mix(c, w.at("crossattention"), projections, c.features) : null;
             textFeed = c.readsText ? new Feed(c, w.at("intermediate"), w.at("output")) : null;
             queryFeed = new Feed(c, w.at("intermediate_query"), w.at("output_query"));
         }
@@ -189,11 +199,12 @@ public final class QFormer {
         private final LayerNorm norm;
         private final Dropout dropout;
 
-        Mix(Config c, Weights w, int context) {
+        Mix(Config c, Weights w, String projections, int context) {
+            Weights a = w.at(projections);
             attention = new Attention(
-                    new Linear(w.at("attention.query"), c.hidden, c.hidden),
-                    new Linear(w.at("attention.key"), context, c.hidden),
-                    new Linear(w.at("attention.value"), context, c.hidden),
+                    new Linear(a.at("query"), c.hidden, c.hidden),
+                    new Linear(a.at("key"), context, c.hidden),
+                    new Linear(a.at("value"), context, c.hidden),
                     new Linear(w.at("output.dense"), c.hidden, c.hidden),
                     c.heads);
             norm = new LayerNorm(w.at("output.LayerNorm"), c.hidden, c.eps);
