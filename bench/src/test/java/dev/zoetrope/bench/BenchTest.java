@@ -19,7 +19,8 @@ import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 
 class BenchTest {
-    private static final Bench.Options ONE = new Bench.Options(List.of("dit-xl2-block"), DType.FLOAT32, "float32", 1, 0);
+    private static final Bench.Options ONE =
+            new Bench.Options(List.of("dit-xl2-block"), DType.FLOAT32, "float32", 1, 0);
 
     @Test
     void aLineOfJsonForEachMeasurement() {
@@ -58,7 +59,8 @@ class BenchTest {
 
     @Test
     void anUnknownNameListsWhatThereIs() {
-        assertThatThrownBy(() -> Bench.run(new Bench.Options(List.of("dit"), DType.FLOAT32, "float32", 1, 0), System.out))
+        assertThatThrownBy(
+                        () -> Bench.run(new Bench.Options(List.of("dit"), DType.FLOAT32, "float32", 1, 0), System.out))
                 .isInstanceOf(UserError.class)
                 .hasMessageContaining("'dit'")
                 .hasMessageContaining("dit-b2-train");

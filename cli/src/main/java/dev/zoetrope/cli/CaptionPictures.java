@@ -79,15 +79,12 @@ final class CaptionPictures implements Callable<Integer> {
         Path folder = model.folder(err);
         engine.start(err);
         try (Stop stop = new Stop("stopping ...", err)) {
-            return Caption.isFor(folder)
-                    ? begun(folder, files, out, err, stop)
-                    : asked(folder, files, out, err, stop);
+            return Caption.isFor(folder) ? begun(folder, files, out, err, stop) : asked(folder, files, out, err, stop);
         }
     }
 
     /** By BLIP-2, a batch at a time. */
-    private int begun(Path folder, Stream<Path> files, PrintWriter out, PrintWriter err, Stop stop)
-            throws IOException {
+    private int begun(Path folder, Stream<Path> files, PrintWriter out, PrintWriter err, Stop stop) throws IOException {
         Caption.Options o = sampling.captions(Caption.Options.DEFAULT);
         o = prompt == null ? o : o.withPrompt(prompt);
         Caption.Options options = beams == null ? o : o.withBeams(beams);
@@ -102,8 +99,7 @@ final class CaptionPictures implements Callable<Integer> {
     }
 
     /** By a model that answers questions. */
-    private int asked(Path folder, Stream<Path> files, PrintWriter out, PrintWriter err, Stop stop)
-            throws IOException {
+    private int asked(Path folder, Stream<Path> files, PrintWriter out, PrintWriter err, Stop stop) throws IOException {
         if (beams != null) {
             throw new UserError("--beams is for BLIP-2; " + folder + " holds a model that is asked");
         }

@@ -50,7 +50,8 @@ final class ChatModelOption {
     /** A BLIP-2, which says what is to be seen without being asked. */
     Caption captions(Path folder) {
         if (adapter != null) {
-            throw new UserError("--adapter: adapters of BLIP-2 are not supported; take a chat model, or merge it first");
+            throw new UserError(
+                    "--adapter: adapters of BLIP-2 are not supported; take a chat model, or merge it first");
         }
         return Caption.load(folder, precision());
     }

@@ -122,8 +122,7 @@ final class RetrievePictures implements Callable<Integer> {
         if (names.isEmpty()) {
             return code;
         }
-        for (Retrieve.Found f :
-                task.pictures(wanted, index, i -> Images.read(names.get(i)), top, again)) {
+        for (Retrieve.Found f : task.pictures(wanted, index, i -> Images.read(names.get(i)), top, again)) {
             print("file", names.get(f.index()).toString(), null, f, out);
         }
         out.flush();

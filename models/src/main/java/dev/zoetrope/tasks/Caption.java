@@ -39,8 +39,7 @@ public final class Caption implements AutoCloseable {
      * @param sampling how tokens are chosen where one beam is followed
      * @param seed of what is drawn
      */
-    public record Options(
-            String prompt, int maxTokens, int beams, double lengthPenalty, Sampling sampling, long seed) {
+    public record Options(String prompt, int maxTokens, int beams, double lengthPenalty, Sampling sampling, long seed) {
         /** As the paper captions: five beams, up to 30 tokens behind "a photo of". */
         public static final Options DEFAULT = new Options("a photo of", 30, 5, 1, Sampling.GREEDY, 0);
 
@@ -131,7 +130,8 @@ public final class Caption implements AutoCloseable {
             long[] prompt = processor.ids(o.prompt);
             Tensor ids = Tensor.of(prompt, 1, prompt.length).expand(images.size(), -1);
             Splice row = model.join(ids, null, model.imageTokens(pixels));
-            Tensor told = model.generate(row, ids, generation, Generation.Listener.NONE).to(Device.CPU);
+            Tensor told = model.generate(row, ids, generation, Generation.Listener.NONE)
+                    .to(Device.CPU);
             return texts(told);
         }
     }

@@ -1,8 +1,8 @@
 package dev.zoetrope.tasks;
 
 import dev.zoetrope.checkpoint.Weights;
-import dev.zoetrope.media.Tokenizer;
 import dev.zoetrope.media.Image;
+import dev.zoetrope.media.Tokenizer;
 import dev.zoetrope.models.language.Generation;
 import dev.zoetrope.models.language.KvCache;
 import dev.zoetrope.models.language.Prompt;

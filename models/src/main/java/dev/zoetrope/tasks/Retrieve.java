@@ -95,7 +95,11 @@ public final class Retrieve implements AutoCloseable {
             float[][] r = new float[index.size()][];
             for (int i = 0; i < r.length; i++) {
                 try (Scope one = Scope.open()) {
-                    Tensor image = Tensor.of(index.get(i), 1, model.config().queries(), model.config().shared());
+                    Tensor image = Tensor.of(
+                            index.get(i),
+                            1,
+                            model.config().queries(),
+                            model.config().shared());
                     r[i] = model.similarity(image, vectors).toFloats();
                 }
             }

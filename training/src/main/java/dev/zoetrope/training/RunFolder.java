@@ -80,7 +80,8 @@ public final class RunFolder implements AutoCloseable {
             throw new UserError(folder + ": cannot be written: " + e.getMessage(), e);
         }
         close(channel);
-        throw new UserError(folder + ": another training runs in this folder; stop it first, or name another with --run");
+        throw new UserError(
+                folder + ": another training runs in this folder; stop it first, or name another with --run");
     }
 
     private static void close(@Nullable FileChannel lock) {

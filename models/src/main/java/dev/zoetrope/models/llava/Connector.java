@@ -41,8 +41,7 @@ public final class Connector {
             case "ldpnetv2" -> new LdpV2(w, in, out);
             case "resampler" ->
                 new Resampler(w, in, out, config.get("num_queries", 128), config.get("num_resampler_layers", 3));
-            case "qformer" ->
-                new QueryFormer(config.at("qformer"), w, in, out, config.get("num_queries", 128));
+            case "qformer" -> new QueryFormer(config.at("qformer"), w, in, out, config.get("num_queries", 128));
             default ->
                 throw config.unsupported(
                         key, "linear, mlp2x_gelu (or another number), ldpnet, ldpnetv2, resampler, qformer, identity");

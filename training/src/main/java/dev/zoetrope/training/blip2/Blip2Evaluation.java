@@ -103,8 +103,14 @@ public final class Blip2Evaluation {
             for (int n = 0; n < images.size(); n++) {
                 Facts wanted = facts.get(n);
                 String text = scenes.get(n).caption();
-                int most = retrieval.pictures(text, index, images::get, 1, 0).get(0).index();
-                int first = retrieval.pictures(text, index, images::get, 1, AGAIN).get(0).index();
+                int most = retrieval
+                        .pictures(text, index, images::get, 1, 0)
+                        .get(0)
+                        .index();
+                int first = retrieval
+                        .pictures(text, index, images::get, 1, AGAIN)
+                        .get(0)
+                        .index();
                 apart += facts.get(most).equals(wanted) ? 1 : 0;
                 again += facts.get(first).equals(wanted) ? 1 : 0;
             }

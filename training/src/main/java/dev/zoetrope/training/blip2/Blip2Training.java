@@ -17,7 +17,6 @@ import dev.zoetrope.tensor.Device;
 import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.RandomSource;
 import dev.zoetrope.tensor.Tensor;
-import dev.zoetrope.training.Metrics;
 import dev.zoetrope.training.Optimizer;
 import dev.zoetrope.training.Recipe;
 import dev.zoetrope.training.RunFolder;
@@ -125,15 +124,15 @@ public final class Blip2Training {
         Json model = settings.requireAt("model");
         Map<String, Object> vision = values(model.requireAt("vision_config"));
         Map<String, Object> queries = values(model.requireAt("qformer_config"));
-        queries.put("encoder_hidden_size", Blip2Vision.Config.of(model.at("vision_config")).hidden());
+        queries.put(
+                "encoder_hidden_size",
+                Blip2Vision.Config.of(model.at("vision_config")).hidden());
         queries.put("vocab_size", tokenizer.size() + 1);
         queries.put("max_position_embeddings", LONGEST);
         queries.put("use_qformer_text_input", retrieval);
         Map<String, Object> r = new LinkedHashMap<>();
         r.put("model_type", "blip-2");
-        r.put(
-                "architectures",
-                List.of(retrieval ? "Blip2ForImageTextRetrieval" : "Blip2ForConditionalGeneration"));
+        r.put("architectures", List.of(retrieval ? "Blip2ForImageTextRetrieval" : "Blip2ForConditionalGeneration"));
         r.put("num_query_tokens", model.get("num_query_tokens", 32));
         r.put("vision_config", vision);
         r.put("qformer_config", queries);
@@ -222,8 +221,8 @@ public final class Blip2Training {
                     new Stage1Loss.Batch(model.retrieval().features(pictures.pixels(scenes)), rows.ids, rows.mask);
             Tensor similarity = Stage1Loss.similarity(model, b);
             Tensor itc = losses.contrast(similarity);
-            Tensor itm = Stage1Loss.match(
-                    Stage1Loss.matchLogits(model, b, Stage1Loss.Negatives.draw(similarity, random)));
+            Tensor itm =
+                    Stage1Loss.match(Stage1Loss.matchLogits(model, b, Stage1Loss.Negatives.draw(similarity, random)));
             Tensor itg = losses.caption(losses.captionLogits(model, b), b);
             metrics.add("itc", itc.item());
             metrics.add("itm", itm.item());

@@ -47,7 +47,8 @@ class Blip2TrainingTest {
                 .isTrue();
 
         try (Caption task = Caption.load(run.resolve("caption"))) {
-            assertThat(task.of(PICTURES, Caption.Options.DEFAULT.withMaxTokens(5))).hasSize(3);
+            assertThat(task.of(PICTURES, Caption.Options.DEFAULT.withMaxTokens(5)))
+                    .hasSize(3);
         }
         try (Retrieve task = Retrieve.load(run.resolve("retrieval"))) {
             List<float[]> index = task.index(PICTURES);
@@ -55,7 +56,8 @@ class Blip2TrainingTest {
             assertThat(found).extracting(Retrieve.Found::index).containsExactlyInAnyOrder(0, 1, 2);
             assertThat(found.get(0).match()).isBetween(0.0, 1.0);
             assertThat(found.get(2).match()).isNaN(); // only the two most similar ones were read again
-            assertThat(task.texts(PICTURES.get(0), List.of("red", "a fox"), 1, 0)).hasSize(1);
+            assertThat(task.texts(PICTURES.get(0), List.of("red", "a fox"), 1, 0))
+                    .hasSize(1);
         }
         theEncoderIsTheSameInBoth(run);
         assertThat(Blip2Evaluation.table(Blip2Evaluation.run(run, 4, Progress.NONE)))
