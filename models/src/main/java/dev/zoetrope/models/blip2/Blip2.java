@@ -129,7 +129,7 @@ public final class Blip2 implements AutoCloseable {
     private final Speaker speaker;
 
     public Blip2(Config c, Weights published) {
-        Weights w = published.initialised(
+        Weights named = published.initialised(
                 (name, init) -> name.contains("language_model.") ? init : QFormer.initial(c.qformer, name, init));
         Weights w = named.packed(null); // only the language model is large
         weights = published;
