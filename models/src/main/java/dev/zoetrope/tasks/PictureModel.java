@@ -122,16 +122,16 @@ abstract class PictureModel implements AutoCloseable {
     }
 
     /** All pictures of a request, in batches, each with its own seed. */
-    final List<GeneratedImage> make(
-            ImageRequest r, Job job, Map<String, String> more, ImageListener listener) {
+    final List<GeneratedImage> make(ImageRequest r, Job job, Map<String, String> more, ImageListener listener) {
         List<GeneratedImage> made = new ArrayList<>();
         Settings s = r.settings();
         long pixels = Math.max(1, (long) Math.max(s.width(), 64) * Math.max(s.height(), 64));
         int batch = (int) Math.max(1, Math.min(s.count(), PIXELS_AT_ONCE / pixels));
         for (int first = 0; first < s.count(); first += batch) {
             int count = Math.min(batch, s.count() - first);
-            List<Long> seeds =
-                    LongStream.range(r.seed() + first, r.seed() + first + count).boxed().toList();
+            List<Long> seeds = LongStream.range(r.seed() + first, r.seed() + first + count)
+                    .boxed()
+                    .toList();
             try (Scope scope = Scope.open();
                     Draws draws = Draws.perSample(seeds)) {
                 Tensor pictures = job.run.pictures(s.withCount(count), draws, observer(listener));
@@ -168,10 +168,11 @@ abstract class PictureModel implements AutoCloseable {
         m.put("guidance_scale", Double.toString(s.guidance()));
         m.put("scheduler", r.scheduler() == null ? "default" : r.scheduler());
         m.put("size", image.width() + "x" + image.height());
-        s.boxes().forEach(b -> m.merge(
-                "boxes",
-                b.phrase() + ":" + b.left() + "," + b.top() + "," + b.right() + "," + b.bottom(),
-                (a, c) -> a + "; " + c));
+        s.boxes()
+                .forEach(b -> m.merge(
+                        "boxes",
+                        b.phrase() + ":" + b.left() + "," + b.top() + "," + b.right() + "," + b.bottom(),
+                        (a, c) -> a + "; " + c));
         m.putAll(more);
         m.put("model", name);
         m.put("software", "Zoetrope");
@@ -267,7 +268,11 @@ abstract class PictureModel implements AutoCloseable {
             Fitted fit = Fitted.of(picture, r.settings(), p.vae().config().factor(), notes(r));
             return new Job(
                     (s, draws, observer) -> p.generateFrom(
-                            Pixels.of(picture, fit.width(), fit.height(), Filter.LANCZOS), strength, s, draws, observer),
+                            Pixels.of(picture, fit.width(), fit.height(), Filter.LANCZOS),
+                            strength,
+                            s,
+                            draws,
+                            observer),
                     fit.notes());
         }
 
@@ -297,7 +302,8 @@ abstract class PictureModel implements AutoCloseable {
             if (!p.enlarges()) {
                 return super.enlargement(r, picture, noiseLevel);
             }
-            Fitted fit = Fitted.of(picture, r.settings().withSize(0, 0), p.vae().config().factor(), notes(r));
+            Fitted fit = Fitted.of(
+                    picture, r.settings().withSize(0, 0), p.vae().config().factor(), notes(r));
             return new Job(
                     (s, draws, observer) -> p.enlarge(
                             Pixels.of(picture, fit.width(), fit.height(), Filter.BICUBIC),
@@ -538,8 +544,8 @@ abstract class PictureModel implements AutoCloseable {
                 throw new UserError("this model draws pictures of the size trained on; leave the size out");
             }
             int label = pipeline.label(r.label());
-            return Job.of((s, draws, observer) -> pipeline.generate(
-                    Collections.nCopies(s.count(), label), s.steps(), s.guidance(), draws, observer));
+            return Job.of((s, draws, observer) ->
+                    pipeline.generate(Collections.nCopies(s.count(), label), s.steps(), s.guidance(), draws, observer));
         }
 
         @Override

@@ -183,8 +183,7 @@ public final class AutoencoderTraining implements Trainer.Objective {
      * Both sides of the discriminator in one loss: the autoencoder's is handed to its pictures as a gradient, so that the
      * discriminator's weights follow their own side alone.
      */
-    private Tensor adversary(
-            PatchDiscriminator d, Tensor pictures, Tensor made, Tensor likelihood, Metrics metrics) {
+    private Tensor adversary(PatchDiscriminator d, Tensor pictures, Tensor made, Tensor likelihood, Metrics metrics) {
         Tensor generator = AdversarialLoss.ofGenerator(d.forward(made));
         Tensor last = weights.named().get("decoder.conv_out.weight");
         Tensor weight = AdversarialLoss.adaptiveWeight(likelihood, generator, last);
@@ -215,8 +214,7 @@ public final class AutoencoderTraining implements Trainer.Objective {
             Tensor z = model.latents(PictureData.pixels(data.scenes(2_000_000, 0)));
             double deviation = z.std(false, false, 0, 1, 2, 3).item();
             String json = config.with("scaling_factor", 1 / deviation) + "\n";
-            AtomicFile.write(
-                    target.resolve("config.json"), out -> out.write(json.getBytes(StandardCharsets.UTF_8)));
+            AtomicFile.write(target.resolve("config.json"), out -> out.write(json.getBytes(StandardCharsets.UTF_8)));
             Safetensors.write(target.resolve("diffusion_pytorch_model.safetensors"), weights.all());
         }
         return target;

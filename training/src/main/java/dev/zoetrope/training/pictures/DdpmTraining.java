@@ -72,13 +72,7 @@ public final class DdpmTraining implements Trainer.Objective {
                 Weights weights = Weights.draw(random)) {
             DdpmTraining t = new DdpmTraining(j, weights);
             boolean done = new Trainer(
-                            STAGE,
-                            Trainer.Settings.of(j.at("train")),
-                            weights.named(),
-                            List.of(),
-                            t,
-                            folder,
-                            listener)
+                            STAGE, Trainer.Settings.of(j.at("train")), weights.named(), List.of(), t, folder, listener)
                     .run((step, board) -> t.samples(folder, board, step));
             if (done) {
                 Path model = Exports.freshModel(folder);
@@ -110,8 +104,7 @@ public final class DdpmTraining implements Trainer.Objective {
         try (Scope s = Scope.open();
                 Draws draws = Draws.ofSeed(0)) {
             Tensor labels = labels();
-            Tensor pictures =
-                    pipeline.generate(SHEET, labels, 0, 0, SHEET_STEPS, 0, draws, Denoising.Observer.NONE);
+            Tensor pictures = pipeline.generate(SHEET, labels, 0, 0, SHEET_STEPS, 0, draws, Denoising.Observer.NONE);
             Exports.sheet(folder, board, STAGE, "samples", pictures, step);
         }
     }

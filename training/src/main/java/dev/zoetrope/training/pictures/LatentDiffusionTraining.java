@@ -105,8 +105,7 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
         String config = "{\"tokenizer_class\": \"PreTrainedTokenizerFast\", \"pad_token\": \"" + Vocabulary.PAD
                 + "\", \"model_max_length\": " + length + "}\n";
         AtomicFile.write(
-                tokenizer.resolve("tokenizer_config.json"),
-                out -> out.write(config.getBytes(StandardCharsets.UTF_8)));
+                tokenizer.resolve("tokenizer_config.json"), out -> out.write(config.getBytes(StandardCharsets.UTF_8)));
     }
 
     /** Runs what is left of the training. @return whether it is done */
