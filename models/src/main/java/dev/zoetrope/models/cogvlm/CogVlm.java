@@ -19,6 +19,7 @@ import dev.zoetrope.nn.Embedding;
 import dev.zoetrope.nn.Linear;
 import dev.zoetrope.nn.RmsNorm;
 import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.PackedWeight;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
@@ -129,7 +130,7 @@ public final class CogVlm implements AutoCloseable {
         words = new Embedding(w.at("model.embed_tokens"), c.vocabularySize, hidden, Init.normal(c.deviation));
         layers = w.at("model.layers").stack(c.layers, l -> new ExpertLayer(c, l));
         norm = new RmsNorm(w.at("model.norm"), hidden, c.eps);
-        vision = new EvaVision(c.vision, w.at("model.vision"));
+        vision = new EvaVision(c.vision, w.packed(null).at("model.vision"));
         head = new Linear(w.at("lm_head"), hidden, c.vocabularySize, false);
         rope = Rope.of(c.attention.size(), c.ropeTheta);
         w.ignorable("model\\.layers\\.\\d+\\.self_attn\\.rotary_emb\\.inv_freq"); // derived
@@ -142,7 +143,13 @@ public final class CogVlm implements AutoCloseable {
 
     /** Opens a release; weights and arithmetic in this type. */
     public static CogVlm load(Path folder, DType type) {
-        return Pretrained.load(folder, (json, w) -> new CogVlm(Config.of(json), w.as(type)));
+        return load(folder, type, null);
+    }
+
+    /** @param packing of the language model's matrices; null for none */
+    public static CogVlm load(Path folder, DType type, PackedWeight.@Nullable Kind packing) {
+        return Pretrained.load(
+                folder, (json, w) -> new CogVlm(Config.of(json), w.as(type).packed(packing)));
     }
 
     public Config config() {

@@ -12,6 +12,7 @@ import dev.zoetrope.nn.Act;
 import dev.zoetrope.nn.Linear;
 import dev.zoetrope.nn.Mlp;
 import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.PackedWeight;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
@@ -79,7 +80,7 @@ public final class DeepSeekVl implements AutoCloseable {
     public DeepSeekVl(Config c, Weights w) {
         weights = w;
         config = c;
-        Weights m = w.at("model");
+        Weights m = w.packed(null).at("model"); // the eyes are small
         Json detailConfig = c.detail;
         detail = detailConfig == null ? null : new HybridEye(detailConfig, c.grid(), m);
         overview = new SiglipVision(c.vision, m.at("vision_model"));
@@ -128,7 +129,13 @@ public final class DeepSeekVl implements AutoCloseable {
 
     /** Opens a release; weights and arithmetic in this type. */
     public static DeepSeekVl load(Path folder, DType type) {
-        return Pretrained.load(folder, (json, w) -> new DeepSeekVl(Config.of(json), w.as(type)));
+        return load(folder, type, null);
+    }
+
+    /** @param packing of the language model's matrices; null for none */
+    public static DeepSeekVl load(Path folder, DType type, PackedWeight.@Nullable Kind packing) {
+        return Pretrained.load(
+                folder, (json, w) -> new DeepSeekVl(Config.of(json), w.as(type).packed(packing)));
     }
 
     public Config config() {
