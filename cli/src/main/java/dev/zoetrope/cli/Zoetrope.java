@@ -33,6 +33,8 @@ import picocli.CommandLine.Spec;
             SegmentPictures.class,
             Annotate.class,
             UpscalePicture.class,
+            Tokenize.class,
+            Detokenize.class,
             Train.class,
             Evaluate.class,
             WorldPreview.class,

@@ -40,6 +40,13 @@ public final class Safetensors {
         return r;
     }
 
+    /** What a file says of itself. */
+    public static Map<String, String> metadata(Path file) {
+        try (TensorFile f = open(file)) {
+            return f.metadata();
+        }
+    }
+
     /** Writes with the metadata {@code format: pt} that readers of the field look for. */
     public static void write(Path file, Map<String, Tensor> tensors) {
         write(file, tensors, Map.of("format", "pt"));

@@ -20,8 +20,10 @@ import static org.bytedeco.ffmpeg.global.avformat.avformat_find_stream_info;
 import static org.bytedeco.ffmpeg.global.avformat.avformat_open_input;
 import static org.bytedeco.ffmpeg.global.avutil.AVMEDIA_TYPE_AUDIO;
 import static org.bytedeco.ffmpeg.global.avutil.AVMEDIA_TYPE_VIDEO;
+import static org.bytedeco.ffmpeg.global.avutil.AV_CHANNEL_ORDER_UNSPEC;
 import static org.bytedeco.ffmpeg.global.avutil.AV_SAMPLE_FMT_FLTP;
 import static org.bytedeco.ffmpeg.global.avutil.av_channel_layout_copy;
+import static org.bytedeco.ffmpeg.global.avutil.av_channel_layout_default;
 import static org.bytedeco.ffmpeg.global.avutil.av_dict_free;
 import static org.bytedeco.ffmpeg.global.avutil.av_dict_iterate;
 import static org.bytedeco.ffmpeg.global.avutil.av_dict_set;
@@ -224,6 +226,12 @@ final class VideoReader implements AutoCloseable {
         int[] rate = {0};
         try {
             decode(stream, frame -> {
+                // A plain WAV file has a number of channels without names; the converter names them at the first frame,
+                // and would take the second for a change.
+                if (frame.ch_layout().order() == AV_CHANNEL_ORDER_UNSPEC) {
+                    av_channel_layout_default(
+                            frame.ch_layout(), frame.ch_layout().nb_channels());
+                }
                 planar.format(AV_SAMPLE_FMT_FLTP).sample_rate(frame.sample_rate());
                 Ffmpeg.check(
                         av_channel_layout_copy(planar.ch_layout(), frame.ch_layout()),

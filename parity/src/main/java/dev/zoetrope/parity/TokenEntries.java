@@ -18,10 +18,12 @@ import dev.zoetrope.models.quantize.Fsq;
 import dev.zoetrope.models.quantize.Lfq;
 import dev.zoetrope.models.quantize.Quantized;
 import dev.zoetrope.models.quantize.ResidualFsq;
+import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.Tensor;
 import java.nio.file.Files;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.function.UnaryOperator;
@@ -34,6 +36,7 @@ final class TokenEntries {
 
     static void register(Map<String, Entry> entries) {
         entries.put("lfq.quantize", TokenEntries::lfq);
+        entries.put("lfq.loss", TokenEntries::lfqGradients);
         entries.put("fsq.quantize", (c, answers) -> {
             Fsq fsq = quantizer(c, (json, w) -> new Fsq(Fsq.Config.of(json), w));
             put(answers, fsq.quantize(c.input("features")), fsq::decode);
@@ -88,6 +91,34 @@ final class TokenEntries {
         answers.put("batch_entropy", losses.batch());
         answers.put("commitment", losses.commitment());
         answers.put("aux_loss", losses.total());
+    }
+
+    private static void lfqGradients(Case c, Answers answers) {
+        Json p = c.params();
+        int bits = p.requireInt("bits");
+        Lfq lfq = new Lfq(new Lfq.Config(bits, bits, 1, 1, false), Weights.record());
+        Quantized q = lfq.quantize(c.input("z"));
+        answers.put("indices", q.indices());
+        answers.put("quantized", q.values());
+        for (double t : p.get("inv_temperatures", new double[0])) {
+            Tensor z = c.input("z").copy().requireGrad(true);
+            try (Autograd.Mode on = Autograd.on()) {
+                Lfq.Losses losses = lfq.losses(
+                        z,
+                        new Lfq.LossWeights(
+                                t,
+                                p.get("diversity_gamma", 1.0),
+                                p.get("entropy_weight", 0.1),
+                                p.get("commit_weight", 0.25)));
+                losses.total().backward();
+                String name = t == Math.rint(t) ? String.valueOf((long) t) : String.valueOf(t);
+                answers.put("commit", losses.commitment().detach());
+                answers.put("per_sample_entropy." + name, losses.perSample().detach());
+                answers.put("codebook_entropy." + name, losses.batch().detach());
+                answers.put("aux." + name, losses.total().detach());
+                answers.put("grad." + name, Objects.requireNonNull(z.grad()));
+            }
+        }
     }
 
     private static void emu3Picture(Case c, Answers answers) {
