@@ -92,9 +92,7 @@ final class Tokenize implements Callable<Integer> {
         try (VideoTokenizer tokenizer = VideoTokenizer.load(folder)) {
             Tokens tokens = tokenizer.encode(clip);
             tokens.write(output);
-            return told(
-                    tokens,
-                    unchecked ? "" : db("PSNR", VideoTokenizer.psnr(clip, tokenizer.decode(tokens))));
+            return told(tokens, unchecked ? "" : db("PSNR", VideoTokenizer.psnr(clip, tokenizer.decode(tokens))));
         }
     }
 
@@ -103,7 +101,8 @@ final class Tokenize implements Callable<Integer> {
         try (AudioTokenizer tokenizer = AudioTokenizer.load(folder, bandwidth)) {
             Audio fitted = tokenizer.fitted(audio);
             if (audio.rate() != fitted.rate()) {
-                err.println("zoetrope: " + file + " is resampled from " + audio.rate() + " to " + fitted.rate() + " Hz");
+                err.println(
+                        "zoetrope: " + file + " is resampled from " + audio.rate() + " to " + fitted.rate() + " Hz");
             }
             if (audio.channels() != fitted.channels()) {
                 err.println("zoetrope: " + file + " has " + audio.channels() + " channels, the model takes "
@@ -121,6 +120,8 @@ final class Tokenize implements Callable<Integer> {
 
     private static String db(String name, double value) {
         return ", " + name + " "
-                + (Double.isNaN(value) || value == Double.NEGATIVE_INFINITY ? "none, for it is silent" : String.format(Locale.ROOT, "%.2f dB", value));
+                + (Double.isNaN(value) || value == Double.NEGATIVE_INFINITY
+                        ? "none, for it is silent"
+                        : String.format(Locale.ROOT, "%.2f dB", value));
     }
 }

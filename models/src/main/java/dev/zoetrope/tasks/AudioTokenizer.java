@@ -107,10 +107,7 @@ public final class AudioTokenizer implements AutoCloseable {
             }
         };
         return new AudioTokenizer(
-                codec,
-                Tokens.identity("encodec", model.weights(), "codebook.embed"),
-                c.rate(),
-                c.audioChannels());
+                codec, Tokens.identity("encodec", model.weights(), "codebook.embed"), c.rate(), c.audioChannels());
     }
 
     private static String scaleName(int piece) {
@@ -138,7 +135,10 @@ public final class AudioTokenizer implements AutoCloseable {
             }
         };
         return new AudioTokenizer(
-                codec, Tokens.identity("dac", model.weights(), "codebook.weight"), model.config().rate(), 1);
+                codec,
+                Tokens.identity("dac", model.weights(), "codebook.weight"),
+                model.config().rate(),
+                1);
     }
 
     /** Kind and digest; tokens are only decoded by the tokenizer that made them. */
@@ -192,9 +192,7 @@ public final class AudioTokenizer implements AutoCloseable {
             }
             pieces.values().forEach(s::keep);
             return new Tokens(
-                    name,
-                    pieces,
-                    Map.of("samples", String.valueOf(fitted.length()), "rate", String.valueOf(rate)));
+                    name, pieces, Map.of("samples", String.valueOf(fitted.length()), "rate", String.valueOf(rate)));
         }
     }
 

@@ -56,8 +56,8 @@ final class ChatModels {
 
     /** The tokens that end an answer: those of the configuration, and the end token of the tokenizer. */
     static Set<Integer> ends(Path folder, Tokenizer tokenizer) {
-        Set<Integer> r = new HashSet<>(
-                Generation.Options.greedy(1).withTokensOf(folder).ends());
+        Set<Integer> r =
+                new HashSet<>(Generation.Options.greedy(1).withTokensOf(folder).ends());
         String end = tokenizer.token("eos_token");
         if (end != null) {
             r.add(tokenizer.id(end));

@@ -42,10 +42,7 @@ final class CogVlmChat implements ChatModel {
         try {
             Tokenizer tokenizer = Tokenizer.open(tokenizerOf(folder));
             return new CogVlmChat(
-                    String.valueOf(folder.getFileName()),
-                    model,
-                    tokenizer,
-                    ChatModels.ends(folder, tokenizer));
+                    String.valueOf(folder.getFileName()), model, tokenizer, ChatModels.ends(folder, tokenizer));
         } catch (RuntimeException e) {
             model.close();
             throw e;
@@ -94,7 +91,8 @@ final class CogVlmChat implements ChatModel {
         try (Scope s = Scope.open()) {
             Tensor any = model.weights().named().values().iterator().next();
             Tensor pixels = CogVlmPrompt.pixels(model.config(), List.of(image));
-            return s.keep(model.imageTokens(pixels.to(any.device()).to(any.dtype())).select(0, 0));
+            return s.keep(
+                    model.imageTokens(pixels.to(any.device()).to(any.dtype())).select(0, 0));
         }
     }
 
@@ -103,7 +101,9 @@ final class CogVlmChat implements ChatModel {
         List<Exchange> history = turns.subList(0, turns.size() - 1).stream()
                 .map(t -> new Exchange(t.question(), t.answer()))
                 .toList();
-        String text = model.config().template().text(history, turns.get(turns.size() - 1).question());
+        String text = model.config()
+                .template()
+                .text(history, turns.get(turns.size() - 1).question());
         CogVlmPrompt.Tokens tokens = CogVlmPrompt.tokens(model.config(), tokenizer, text, !seen.isEmpty());
         Tensor images = seen.isEmpty() ? null : Tensor.stack(0, seen);
         CogVlm.Row row = model.read(tokens.idTensor(), tokens.typeTensor(), null, images);

@@ -34,7 +34,8 @@ final class DeepSeekVlChat implements ChatModel {
     private final ChatTemplate template;
     private final Set<Integer> ends;
 
-    private DeepSeekVlChat(String name, DeepSeekVl model, DeepSeekVlProcessor processor, Tokenizer t, Set<Integer> ends) {
+    private DeepSeekVlChat(
+            String name, DeepSeekVl model, DeepSeekVlProcessor processor, Tokenizer t, Set<Integer> ends) {
         this.name = name;
         this.model = model;
         this.processor = processor;
@@ -108,7 +109,8 @@ final class DeepSeekVlChat implements ChatModel {
             throw new UserError(name + ": the conversation has " + seen.size() + " pictures and its text " + places
                     + " places for them; write " + IMAGE + " once for each picture, or not at all");
         }
-        long[] ids = tokenizer.encode(text.replace(PLACE, PLACE.repeat(model.config().tokensPerImage())));
+        long[] ids =
+                tokenizer.encode(text.replace(PLACE, PLACE.repeat(model.config().tokensPerImage())));
         try (Scope s = Scope.open()) {
             Tensor images = seen.isEmpty() ? null : Tensor.stack(0, seen);
             Prompt row = model.join(Tensor.of(ids, 1, ids.length), null, images);
