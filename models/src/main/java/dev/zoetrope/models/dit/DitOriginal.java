@@ -116,7 +116,7 @@ public final class DitOriginal {
             depth++;
         }
         return new Dit.Config(
-                (int) Math.round(Math.sqrt(places)) * patch,
+                (int) Math.round(Math.sqrt((double) places)) * patch,
                 patch,
                 channels,
                 (int) shape(file, "final_layer.linear.weight", 2)[0] / (patch * patch),

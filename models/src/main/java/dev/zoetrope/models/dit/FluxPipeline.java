@@ -15,6 +15,7 @@ import dev.zoetrope.schedulers.Plan;
 import dev.zoetrope.schedulers.Run;
 import dev.zoetrope.schedulers.Scheduler;
 import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
@@ -126,12 +127,12 @@ public final class FluxPipeline implements TextPipeline {
 
     /** Time, row and column of each token, {@code [N, 3]}. */
     private static Tensor ids(int rows, int columns) {
-        float[] ids = new float[rows * columns * 3];
+        long[] ids = new long[rows * columns * 3];
         for (int i = 0; i < rows * columns; i++) {
             ids[3 * i + 1] = i / columns;
             ids[3 * i + 2] = i % columns;
         }
-        return Tensor.of(ids, (long) rows * columns, 3);
+        return Tensor.of(ids, (long) rows * columns, 3).to(DType.FLOAT32);
     }
 
     /** {@code [B, C, h, w]} to tokens {@code [B, (h / 2) (w / 2), 4 C]}, each a patch as (channel, row, column). */

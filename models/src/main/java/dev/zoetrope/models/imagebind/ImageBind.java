@@ -309,7 +309,7 @@ public final class ImageBind implements AutoCloseable {
 
         @Override
         public Tensor forward(Tensor ids) {
-            Check.shape(ids.shape(), "token ids", -1, (int) places.size(1));
+            Check.shape(ids.shape(), "token ids", -1, places.size(1));
             return words.forward(ids).add(places);
         }
     }

@@ -19,8 +19,8 @@ import java.util.List;
 
 /** From files' contents to what {@link ImageBind} reads, in its release's arithmetic. */
 public final class ImageBindInputs {
-    private static final float[] MEAN = {0.48145466f, 0.4578275f, 0.40821073f};
-    private static final float[] STD = {0.26862954f, 0.26130258f, 0.27577711f};
+    private static final double[] MEAN = {0.48145466, 0.4578275, 0.40821073};
+    private static final double[] STD = {0.26862954, 0.26130258, 0.27577711};
 
     private ImageBindInputs() {}
 
@@ -45,7 +45,8 @@ public final class ImageBindInputs {
 
     /** @param shape of three numbers among as many axes */
     private static Tensor normalised(Tensor unit, long... shape) {
-        return unit.sub(Tensor.of(MEAN, shape)).div(Tensor.of(STD, shape));
+        return unit.sub(Tensor.of(MEAN, shape).to(unit.dtype()))
+                .div(Tensor.of(STD, shape).to(unit.dtype()));
     }
 
     /**

@@ -151,7 +151,7 @@ public final class Alignment {
         for (int row = 0, k = 0; k < r.length; row++) {
             for (int i = 0; i < width; i++) {
                 if (signal.contains(ids[row * width + i])) {
-                    r[k++] = before + i;
+                    r[k++] = (long) before + i;
                 }
             }
         }
