@@ -55,6 +55,8 @@ public final class Blip2Training {
     private static final String BEGIN = "[CLS]";
     private static final String END = "[SEP]";
     private static final int LONGEST = 28;
+    private static final List<Style> STYLES = List.of(Style.values());
+    private static final List<Ground> GROUNDS = List.of(Ground.values());
     private static final String[] NO_DECAY = {"bias$", "[nN]orm", "embedding", "query_tokens", "temp"};
 
     /** Rows of texts, {@code [B, T]} each. */
@@ -143,7 +145,7 @@ public final class Blip2Training {
         Map<String, Object> text = values(model.requireAt("text_config"));
         text.put("model_type", "opt");
         text.put("vocab_size", tokenizer.size() + 1);
-        text.put("max_position_embeddings", LONGEST + model.get("num_query_tokens", 32));
+        text.put("max_position_embeddings", 2 * LONGEST + model.get("num_query_tokens", 32));
         text.put("bos_token_id", tokenizer.id(BEGIN));
         text.put("eos_token_id", tokenizer.id(END));
         text.put("pad_token_id", tokenizer.id(PAD));
@@ -167,18 +169,18 @@ public final class Blip2Training {
         Blip2Vision model = new Blip2Vision(c, w.at("vision_model"));
         Linear objects =
                 new Linear(w.at("heads.object"), c.hidden(), pictures.objects().size());
-        Linear styles = new Linear(w.at("heads.style"), c.hidden(), Style.values().length);
-        Linear grounds = new Linear(w.at("heads.ground"), c.hidden(), Ground.values().length);
+        Linear styles = new Linear(w.at("heads.style"), c.hidden(), STYLES.size());
+        Linear grounds = new Linear(w.at("heads.ground"), c.hidden(), GROUNDS.size());
         return train("vision", j, w, (step, worker, random, metrics) -> {
             List<Scene> scenes = WorldPictures.scenes(world, (step * 64 + worker) * batch, batch);
             Tensor all = model.forward(pictures.pixels(scenes)).mean(1); // [B, V]
             Tensor labels = pictures.labels(scenes);
             Tensor named = objects.forward(all);
             long[] ground = scenes.stream()
-                    .mapToLong(s -> s.backdrop().ground().ordinal())
+                    .mapToLong(s -> GROUNDS.indexOf(s.backdrop().ground()))
                     .toArray();
             long[] style = scenes.stream()
-                    .mapToLong(s -> s.sprites().get(0).style().ordinal())
+                    .mapToLong(s -> STYLES.indexOf(s.sprites().get(0).style()))
                     .toArray();
             metrics.add("object", named.argmax(-1).eq(labels).sum().item() / batch);
             return Functional.crossEntropy(named, labels)
@@ -247,7 +249,7 @@ public final class Blip2Training {
             Tensor ids = Tensor.cat(1, places.add((long) model.config().imageToken()), rows.ids);
             Tensor mask = Tensor.cat(1, places.add(1L), rows.mask);
             Tensor told = rows.ids.maskedFill(rows.mask.eq(0L), NextToken.IGNORED);
-            Tensor unasked = Tensor.full(NextToken.IGNORED, DType.INT64, Device.CPU, batch, queries + prompt);
+            Tensor unasked = Tensor.full((double) NextToken.IGNORED, DType.INT64, Device.CPU, batch, queries + prompt);
             Tensor labels = Tensor.cat(1, unasked, told.narrow(1, prompt, told.size(1) - prompt));
             Splice row = model.join(ids, mask, model.imageTokens(pictures.pixels(scenes)));
             return NextToken.loss(model.logits(row, null), labels);

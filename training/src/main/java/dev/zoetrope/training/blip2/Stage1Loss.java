@@ -19,7 +19,7 @@ import dev.zoetrope.tensor.Tensor;
  * @param padding the token that fills rows
  * @param smoothing of the labels of ITC and ITG
  */
-public record Stage1Loss(long start, long padding, double smoothing) {
+public record Stage1Loss(int start, int padding, double smoothing) {
     /** What is not known of a class goes to the others alike. */
     public static final double SMOOTHING = 0.1;
 
@@ -114,7 +114,7 @@ public record Stage1Loss(long start, long padding, double smoothing) {
     /** ITG: each token says which one comes next. */
     public Tensor caption(Tensor logits, Batch b) {
         try (Scope s = Scope.open()) {
-            Tensor labels = b.ids.maskedFill(b.ids.eq(padding), NextToken.IGNORED);
+            Tensor labels = b.ids.maskedFill(b.ids.eq((long) padding), NextToken.IGNORED);
             return s.keep(NextToken.loss(logits, labels, smoothing));
         }
     }
