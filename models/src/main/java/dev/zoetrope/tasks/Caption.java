@@ -91,8 +91,9 @@ public final class Caption implements AutoCloseable {
     public static Caption load(Path folder, ChatModel.Precision precision) {
         Json config = Json.read(folder.resolve("config.json"));
         if (config.get("architectures", List.of()).contains("Blip2ForImageTextRetrieval")) {
-            throw new UserError(folder + ": this BLIP-2 finds pictures and texts, it says nothing: use it with retrieve, "
-                    + "or take one with a language model, such as Salesforce/blip2-opt-2.7b");
+            throw new UserError(
+                    folder + ": this BLIP-2 finds pictures and texts, it says nothing: use it with retrieve, "
+                            + "or take one with a language model, such as Salesforce/blip2-opt-2.7b");
         }
         Blip2 model = Blip2.load(folder, precision.type(), precision.packing());
         try {

@@ -84,7 +84,8 @@ public final class Owl implements AutoCloseable {
 
     /** @param packing of the language model's matrices; null for none */
     public static Owl load(Path folder, DType type, PackedWeight.@Nullable Kind packing) {
-        return Pretrained.load(folder, (json, w) -> new Owl(Config.of(json), w.as(type).packed(packing)));
+        return Pretrained.load(
+                folder, (json, w) -> new Owl(Config.of(json), w.as(type).packed(packing)));
     }
 
     /** Pictures as tokens of the language model, {@code [I, 3, height, width] -> [I, Q + 1, D]}. */
