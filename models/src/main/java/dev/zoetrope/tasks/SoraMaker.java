@@ -107,8 +107,8 @@ final class SoraMaker implements VideoMaker {
             Tensor image = Frames.of(List.of(f.image()), r.width(), r.height());
             sink.accept(image);
             if (r.frames() > 1) {
-                int rest = model.autoencoder().config().groups(r.frames() - 1);
-                windows.forward(windows.encode(image), rest, sink);
+                sink.dropFirst(1); // the picture stands for it
+                windows.from(windows.encode(image), groups, sink);
             }
         } else if (r.start() instanceof Start.Edit e) {
             Tensor video = Frames.of(e.clip().frames(), r.width(), r.height());

@@ -176,8 +176,9 @@ public final class Sora implements AutoCloseable {
      *
      * @param clean {@code [B, K, G, h, w]}; values elsewhere do not matter
      * @param known BOOL {@code [G]}
+     * @param until time, 0 (noise) to 1 (video), up to which they are held; from then on they may move
      */
-    public record Given(Tensor clean, Tensor known) {}
+    public record Given(Tensor clean, Tensor known, double until) {}
 
     /** {@code [K, G, h, w]}. */
     long[] latentShape(Sampling p, int groups) {
@@ -207,7 +208,7 @@ public final class Sora implements AutoCloseable {
                 double t = time(i, p);
                 try (Scope step = Scope.open()) {
                     Tensor clean = predict(z, t, captions, p.guided(), p.guidanceScale());
-                    if (given != null && known != null) {
+                    if (given != null && known != null && t < given.until()) {
                         clean = Tensor.where(known, given.clean(), clean);
                     }
                     // Euler along (clean - z) / (1 - t)

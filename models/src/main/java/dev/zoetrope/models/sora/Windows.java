@@ -22,10 +22,12 @@ import org.jspecify.annotations.Nullable;
 public final class Windows implements AutoCloseable {
     /** Latent frames of a window: as many as the model was trained with most. */
     private static final int WINDOW = 4;
-    /** Those of them that the window before has made already. */
-    private static final int OVERLAP = 2;
+    /** Those of them that the window before has made already: with two, errors of one window weigh more in the next. */
+    private static final int OVERLAP = 1;
     /** Up to so many are made in one pass. */
     private static final int ONE_PASS = 8;
+    /** Time up to which the latents of a first frame are held: they stand still, the video shall not. */
+    private static final double STILL = 0.5;
     /** Latent frames that lead from the end of a loop to its beginning. */
     private static final int BRIDGE = 2;
 
@@ -73,6 +75,23 @@ public final class Windows implements AutoCloseable {
         run(before, groups, null, 0, (made, context) -> decode(made, context, frames));
     }
 
+    /**
+     * A video whose first frame is given. The latent frame of a picture stands still; it is held only until it is decided
+     * what will be seen.
+     *
+     * @param still {@code [K, 1, h, w]}
+     */
+    public void from(Tensor still, int groups, Consumer<Tensor> frames) {
+        int first = Math.min(groups, WINDOW);
+        stepsInAll = (1 + passes(first, groups - first)) * sampling.steps();
+        boolean[] known = new boolean[first];
+        known[0] = true;
+        Tensor source = Tensor.cat(1, still, Tensor.zeros(model.latentShape(sampling, first - 1)));
+        Tensor made = pass(new Given(source.unsqueeze(0), Tensor.of(known, first), STILL), first, null, 0);
+        decode(made, null, frames);
+        run(made, groups - first, null, 0, (more, context) -> decode(more, context, frames));
+    }
+
     /** As {@link #forward}, but starting from a noised video, of which the first {@code skipped} steps are spared. */
     public void edit(Tensor video, int skipped, Consumer<Tensor> frames) {
         int groups = (int) video.size(1);
@@ -94,9 +113,11 @@ public final class Windows implements AutoCloseable {
         Tensor next = after;
         for (int left = groups; left > 0; ) {
             int fresh = Math.min(left, WINDOW - OVERLAP);
-            Tensor made = window(null, fresh, next.narrow(1, 0, Math.min(OVERLAP, next.size(1))), null, 0);
+            Tensor seen = next.narrow(1, 0, Math.min(WINDOW - fresh, next.size(1)));
+            Tensor made = window(null, fresh, seen, null, 0);
             parts.add(0, made);
-            next = Tensor.cat(1, made, next).narrow(1, 0, OVERLAP);
+            Tensor both = Tensor.cat(1, made, next);
+            next = both.narrow(1, 0, Math.min(WINDOW - 1, both.size(1)));
             left -= fresh;
         }
         decodeAll(Tensor.cat(1, parts), null, frames);
@@ -156,8 +177,6 @@ public final class Windows implements AutoCloseable {
         int behind = after == null ? 0 : (int) after.size(1);
         int all = first + groups + behind;
         try (Scope s = Scope.open()) {
-            Tensor noise = random.normal(model.latentShape(sampling, all)).unsqueeze(0); // [1, K, G, h, w]
-            @Nullable Given given = null;
             List<Tensor> parts = new ArrayList<>();
             if (before != null) {
                 parts.add(before);
@@ -167,20 +186,27 @@ public final class Windows implements AutoCloseable {
                 parts.add(after);
             }
             Tensor clean = Tensor.cat(1, parts).unsqueeze(0);
-            if (all > groups) {
-                boolean[] known = new boolean[all];
-                for (int i = 0; i < all; i++) {
-                    known[i] = i < first || i >= first + groups;
-                }
-                given = new Given(clean, Tensor.of(known, all));
+            boolean[] known = new boolean[all];
+            for (int i = 0; i < all; i++) {
+                known[i] = i < first || i >= first + groups;
             }
-            Tensor start = source == null ? noise : model.noised(clean, noise, skipped, sampling);
-            int before0 = stepsDone;
+            @Nullable Given given = all > groups ? new Given(clean, Tensor.of(known, all), 1) : null;
+            Tensor z = pass(given, all, source == null ? null : clean, skipped);
+            return s.keep(z.narrow(1, first, groups).copy());
+        }
+    }
+
+    /** From noise, or a noised video {@code [1, K, G, h, w]}, to latents {@code [K, G, h, w]}. */
+    private Tensor pass(@Nullable Given given, int groups, @Nullable Tensor video, int skipped) {
+        int before = stepsDone;
+        try (Scope s = Scope.open()) {
+            Tensor noise = random.normal(model.latentShape(sampling, groups)).unsqueeze(0);
+            Tensor start = video == null ? noise : model.noised(video, noise, skipped, sampling);
             Tensor z = model.denoise(start, captions, sampling, skipped, given, (step, steps) -> {
-                stepsDone = before0 + step;
+                stepsDone = before + step;
                 return progress.test(stepsDone, stepsInAll);
             });
-            return s.keep(z.select(0, 0).narrow(1, first, groups).copy());
+            return s.keep(z.select(0, 0));
         }
     }
 
