@@ -32,16 +32,17 @@ public record Timesteps(int width, boolean cosinesFirst, double shift) implement
             f[i] = (float) Math.exp(exponent);
         }
         if (f.length == 128) {
-            roundAsMkl(f);
+            roundAsReference(f);
         }
         return Tensor.of(f, f.length);
     }
 
     /**
-     * Nearly half way between two floats, MKL's exponential takes the other one. Of the 128 frequencies that diffusion
-     * transformers have, these are the ones; they make up for nine tenths of the difference to its answers.
+     * Where an exponential lies nearly half way between two floats, the library of the reference takes the other one. Of
+     * the 128 frequencies that diffusion transformers have, these four were found from the reference's answers; other widths
+     * are not corrected. Without them a picture of Stable Diffusion 3 differs by a thousandth.
      */
-    private void roundAsMkl(float... f) {
+    private void roundAsReference(float... f) {
         if (shift == 0) {
             f[13] = Math.nextUp(f[13]);
             f[44] = Math.nextUp(f[44]);
