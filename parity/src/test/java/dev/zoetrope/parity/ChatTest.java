@@ -50,8 +50,8 @@ class ChatTest {
     @Test
     void theListenerEndsAnAnswer() {
         try (Chat chat = Chat.load(MODEL)) {
-            Chat.Answer a = chat.ask(
-                    "what is it?", List.of(picture()), Chat.Options.DEFAULT.withMaxTokens(40), piece -> false);
+            Chat.Answer a =
+                    chat.ask("what is it?", List.of(picture()), Chat.Options.DEFAULT.withMaxTokens(40), piece -> false);
             assertThat(a.end()).isNotEqualTo(Chat.End.LENGTH);
             assertThat(a.tokens()).isLessThan(40);
         }
@@ -60,8 +60,7 @@ class ChatTest {
     @Test
     void whatCannotBeAskedIsRefusedAndForgotten() {
         try (Chat chat = Chat.load(MODEL)) {
-            assertThatThrownBy(() -> chat.ask(
-                            "a <image> and <image>", List.of(picture()), SHORT, Chat.Listener.NONE))
+            assertThatThrownBy(() -> chat.ask("a <image> and <image>", List.of(picture()), SHORT, Chat.Listener.NONE))
                     .isInstanceOf(UserError.class)
                     .hasMessageContaining("places");
             assertThatThrownBy(() -> chat.ask("x ".repeat(600), List.of(), SHORT, Chat.Listener.NONE))

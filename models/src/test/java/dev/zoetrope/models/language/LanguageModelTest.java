@@ -69,8 +69,9 @@ class LanguageModelTest {
                 RandomSource random = RandomSource.of(3);
                 LanguageModel model = small(random)) {
             Tensor ids = random.integers(0, 40, 2, 5);
-            Generation.Options o =
-                    Generation.Options.greedy(8).with(Sampling.of(1.5).withTopK(20)).withSeed(7);
+            Generation.Options o = Generation.Options.greedy(8)
+                    .with(Sampling.of(1.5).withTopK(20))
+                    .withSeed(7);
             assertThat(Generation.run(model, ids, null, o).toLongs())
                     .containsExactly(Generation.run(model, ids, null, o).toLongs());
         }
@@ -79,8 +80,7 @@ class LanguageModelTest {
     @Test
     void whatIsNotSupportedIsNamed() {
         Json yarn = Json.of(
-                "config.json",
-                Map.of("model_type", "llama", "rope_scaling", Map.of("rope_type", "yarn", "factor", 4)));
+                "config.json", Map.of("model_type", "llama", "rope_scaling", Map.of("rope_type", "yarn", "factor", 4)));
         assertThatThrownBy(() -> LanguageModel.of(yarn, Weights.record()))
                 .isInstanceOf(UserError.class)
                 .hasMessageContaining("yarn")

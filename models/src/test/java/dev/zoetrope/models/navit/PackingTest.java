@@ -14,7 +14,8 @@ class PackingTest {
     private static final int ROW = 12;
 
     @Property(tries = 200)
-    void nothingOverlapsAndNothingIsLost(@ForAll @Size(min = 1, max = 20) List<@IntRange(min = 1, max = ROW) Integer> lengths) {
+    void nothingOverlapsAndNothingIsLost(
+            @ForAll @Size(min = 1, max = 20) List<@IntRange(min = 1, max = ROW) Integer> lengths) {
         Packing packing = Packing.of(lengths, ROW);
         boolean[][] taken = new boolean[packing.rows()][ROW];
         for (int i = 0; i < lengths.size(); i++) {

@@ -67,8 +67,8 @@ class LlavaTrainingTest {
     @Test
     void aStageInWhichNothingTrainsIsRefused() throws IOException {
         Path recipe = Files.writeString(folder.resolve("recipe.yaml"), String.format(RECIPE, "\"no_such_part\""));
-        assertThatThrownBy(() ->
-                        Training.run(recipe, Map.of(), folder.resolve("run"), false, new TrainingListener() {}))
+        assertThatThrownBy(
+                        () -> Training.run(recipe, Map.of(), folder.resolve("run"), false, new TrainingListener() {}))
                 .isInstanceOf(UserError.class)
                 .hasMessageContaining("no_such_part");
     }
