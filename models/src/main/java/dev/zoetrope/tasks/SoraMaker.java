@@ -18,9 +18,6 @@ import org.jspecify.annotations.Nullable;
 
 /** The built-in model and those trained like it. */
 final class SoraMaker implements VideoMaker {
-    /** Time is spent where the caption decides; the value that the built-in model is trained with. */
-    private static final double SHIFT = 4;
-
     private static final int SIDE = 16;
     private static final int LARGEST = 256;
     private static final int LONGEST = 28_800; // an hour at 8 frames a second
@@ -91,7 +88,7 @@ final class SoraMaker implements VideoMaker {
         Clock clock = new Clock(progress);
         int groups = model.autoencoder().config().groups(r.frames());
         Sora.Sampling sampling =
-                new Sora.Sampling(r.frames(), r.width(), r.height(), r.steps(), r.guidanceScale(), SHIFT);
+                new Sora.Sampling(r.frames(), r.width(), r.height(), r.steps(), r.guidanceScale());
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open();
                 Windows windows = new Windows(model, r.prompt(), r.negative(), r.seed(), sampling, clock::step)) {

@@ -41,9 +41,8 @@ public final class Sora implements AutoCloseable {
      * @param height in pixels, a multiple of 16
      * @param steps of the solver
      * @param guidanceScale how much the caption counts; 1 is none
-     * @param shift above 1 spends more of the steps near the noise, where the caption decides
      */
-    public record Sampling(int frames, int width, int height, int steps, double guidanceScale, double shift) {
+    public record Sampling(int frames, int width, int height, int steps, double guidanceScale) {
         public Sampling {
             Check.positive(frames, "frames");
             Check.positive(steps, "steps");
@@ -245,12 +244,13 @@ public final class Sora implements AutoCloseable {
         return without.add(with.sub(without).mul(scale));
     }
 
-    private static double time(int step, Sampling p) {
-        return shifted((double) step / p.steps(), p.shift());
+    private double time(int step, Sampling p) {
+        return shifted((double) step / p.steps());
     }
 
-    /** Moves a time towards the noise: 0 and 1 stay, the middle goes to 1 / (1 + shift). */
-    public static double shifted(double u, double shift) {
+    /** Moves a time towards the noise, where the caption decides: 0 and 1 stay, the middle goes to 1 / (1 + shift). */
+    public double shifted(double u) {
+        double shift = transformer.config().flowShift();
         return u / (shift - (shift - 1) * u);
     }
 

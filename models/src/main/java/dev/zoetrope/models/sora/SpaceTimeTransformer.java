@@ -27,7 +27,10 @@ public final class SpaceTimeTransformer {
     private static final int TIME_FREQUENCIES = 32;
     private static final int WAVES = 8;
 
-    /** @param patchSize side of a patch in latent pixels */
+    /**
+     * @param patchSize side of a patch in latent pixels
+     * @param flowShift above 1 spends more of the steps near the noise, where the caption decides; training draws times so too
+     */
     public record Config(
             int latentChannels,
             int patchSize,
@@ -36,12 +39,14 @@ public final class SpaceTimeTransformer {
             int heads,
             int mlpRatio,
             int textWidth,
-            int textQueries) {
+            int textQueries,
+            double flowShift) {
         public Config {
             Check.positive(latentChannels, "latent_channels");
             Check.positive(patchSize, "patch_size");
             Check.divides(heads, hiddenSize, "heads", "hidden_size");
             Check.divides(8, hiddenSize / heads, "8", "hidden_size / heads");
+            Check.between(1, 100, flowShift, "flow_shift");
         }
 
         public static Config of(Json j) {
@@ -53,7 +58,8 @@ public final class SpaceTimeTransformer {
                     j.get("heads", 4),
                     j.get("mlp_ratio", 4),
                     j.get("text_width", 128),
-                    j.get("text_queries", 4));
+                    j.get("text_queries", 4),
+                    j.get("flow_shift", 4.));
         }
 
         int patchValues() {

@@ -149,7 +149,7 @@ public final class SoraEvaluation {
             captions.add(scenes.get(i).caption());
         }
         Sora.Sampling sampling = new Sora.Sampling(
-                first.frames(), first.width(), first.height(), settings.steps(), settings.guidanceScale(), 4);
+                first.frames(), first.width(), first.height(), settings.steps(), settings.guidanceScale());
         return sora.sample(captions, Sora.none(seeds.length), seeds, sampling, (step, steps) -> true);
     }
 

@@ -79,7 +79,8 @@ public final class SoraTraining {
                     patches.get("heads", 4),
                     patches.get("mlp_ratio", 4),
                     t.width(),
-                    t.queries());
+                    t.queries(),
+                    patches.get("flow_shift", 4.));
             sora = new Sora(
                     new CaptionEncoder(t, textWeights),
                     new SpaceTimeTransformer(p, transformerWeights),
@@ -164,8 +165,7 @@ public final class SoraTraining {
                             b.canvas().width(),
                             b.canvas().height(),
                             j.get("sample_steps", 12),
-                            j.get("sample_guidance", 2.5),
-                            j.get("shift", 4.)),
+                            j.get("sample_guidance", 2.5)),
                     (done, of) -> true);
             sheet("samples", video, step, board);
         }
@@ -259,7 +259,8 @@ public final class SoraTraining {
                         "heads", p.heads(),
                         "mlp_ratio", p.mlpRatio(),
                         "text_width", p.textWidth(),
-                        "text_queries", p.textQueries()));
+                        "text_queries", p.textQueries(),
+                        "flow_shift", p.flowShift()));
         Vocabulary.write(model.resolve("tokenizer"));
         listener.message("the model is in " + model);
         return true;

@@ -27,7 +27,6 @@ final class VideoStage implements Trainer.Objective, AutoCloseable {
     private final long[] used;
     private long counted;
     private final int workers;
-    private final double shift;
     private final double nearNoise;
     private final double dropped;
 
@@ -35,7 +34,6 @@ final class VideoStage implements Trainer.Objective, AutoCloseable {
         this.sora = sora;
         this.data = data;
         this.workers = j.get("workers", 2);
-        this.shift = j.get("shift", 4.);
         this.nearNoise = j.get("near_noise", .4);
         this.dropped = j.get("caption_dropout", .1);
         int size = j.get("pool", 1024);
@@ -65,7 +63,7 @@ final class VideoStage implements Trainer.Objective, AutoCloseable {
         double[] times = new double[captions.size()];
         for (int i = 0; i < times.length; i++) {
             double u = 1 / (1 + Math.exp(-words.nextGaussian()));
-            times[i] = words.nextDouble() < nearNoise ? words.nextDouble() * .02 : Sora.shifted(u, shift);
+            times[i] = words.nextDouble() < nearNoise ? words.nextDouble() * .02 : sora.shifted(u);
         }
         Tensor noise = random.normal(clean.shape());
         Tensor errors = errors(clean, noise, times, captions);
