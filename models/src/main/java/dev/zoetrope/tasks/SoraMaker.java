@@ -87,8 +87,7 @@ final class SoraMaker implements VideoMaker {
         Cut sink = new Cut(r.frames(), frames);
         Clock clock = new Clock(progress);
         int groups = model.autoencoder().config().groups(r.frames());
-        Sora.Sampling sampling =
-                new Sora.Sampling(r.frames(), r.width(), r.height(), r.steps(), r.guidanceScale());
+        Sora.Sampling sampling = new Sora.Sampling(r.frames(), r.width(), r.height(), r.steps(), r.guidanceScale());
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open();
                 Windows windows = new Windows(model, r.prompt(), r.negative(), r.seed(), sampling, clock::step)) {
