@@ -27,6 +27,9 @@ final class BenchRun implements Runnable {
     @Mixin
     private EngineOptions engine;
 
+    @Mixin
+    private FastOption fast;
+
     @Option(names = "--list", description = "Print the names and what one run of each does.")
     private boolean list;
 
@@ -54,8 +57,10 @@ final class BenchRun implements Runnable {
             return;
         }
         engine.start(spec.commandLine().getErr());
-        try (Fast fast = engine.fast()) {
-            Bench.run(new Bench.Options(only, DType.valueOf(dtype.name()), fast.chosen(), repeat, warmup), System.out);
+        try (Fast products = fast.open()) {
+            Bench.run(
+                    new Bench.Options(only, DType.valueOf(dtype.name()), products.chosen(), repeat, warmup),
+                    System.out);
         }
     }
 }

@@ -39,6 +39,9 @@ final class ClassifyPictures implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
+    @Mixin
+    private FastOption fast;
+
     @Override
     public Integer call() throws IOException {
         if (pictures.areNone()) {
@@ -54,7 +57,7 @@ final class ClassifyPictures implements Callable<Integer> {
         Path folder = model.folder(BuiltIn.VIT, err);
         engine.start(err);
         try (Stop stop = new Stop("stopping ...", err);
-                Classify task = Classify.load(folder)) {
+                Classify task = fast.load(() -> Classify.load(folder))) {
             return pictures.each(
                     files,
                     out,

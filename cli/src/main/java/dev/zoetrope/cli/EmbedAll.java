@@ -62,6 +62,9 @@ final class EmbedAll implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
+    @Mixin
+    private FastOption fast;
+
     @Override
     public Integer call() throws IOException {
         if (pictures.areNone() && texts.isEmpty() && textFile == null) {
@@ -78,7 +81,7 @@ final class EmbedAll implements Callable<Integer> {
         Path folder = model.folder(BuiltIn.CLIP, err);
         engine.start(err);
         try (Stop stop = new Stop("stopping ...", err);
-                Embed task = Embed.load(folder);
+                Embed task = fast.load(() -> Embed.load(folder));
                 VectorOutput vectors = VectorOutput.open(output, out)) {
             int code = pictures.areNone()
                     ? ExitCode.OK

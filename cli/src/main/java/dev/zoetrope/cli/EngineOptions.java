@@ -1,6 +1,5 @@
 package dev.zoetrope.cli;
 
-import dev.zoetrope.checkpoint.Fast;
 import dev.zoetrope.tensor.Engine;
 import dev.zoetrope.tensor.UserError;
 import java.io.PrintWriter;
@@ -11,17 +10,6 @@ import picocli.CommandLine.Option;
 final class EngineOptions {
     @Option(names = "--threads", paramLabel = "N", description = "Threads of one operation (default: physical cores).")
     private @Nullable Integer threads;
-
-    @Option(
-            names = "--fast",
-            description =
-                    "Multiply in bfloat16 where this processor is faster at it: answers move by less than a percent.")
-    private boolean fast;
-
-    /** Holds while a model is loaded. */
-    Fast fast() {
-        return Fast.onIf(fast);
-    }
 
     /** Refuses what cannot be, before anything is loaded. */
     void check() {

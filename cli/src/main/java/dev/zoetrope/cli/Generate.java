@@ -2,7 +2,6 @@ package dev.zoetrope.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.zoetrope.checkpoint.Fast;
 import dev.zoetrope.media.Clip;
 import dev.zoetrope.media.ClipWriter;
 import dev.zoetrope.media.Clips;
@@ -61,6 +60,9 @@ final class Generate implements Callable<Integer> {
 
     @Mixin
     private EngineOptions engine;
+
+    @Mixin
+    private FastOption fast;
 
     // Neither is required by annotation: a subcommand is called without them.
     @Parameters(arity = "0..1", paramLabel = "PROMPT", description = "What is to be seen.")
@@ -213,9 +215,7 @@ final class Generate implements Callable<Integer> {
     }
 
     private TextToVideo load() {
-        try (Fast fast = engine.fast()) {
-            return model == null ? TextToVideo.builtIn() : TextToVideo.load(model);
-        }
+        return fast.load(() -> model == null ? TextToVideo.builtIn() : TextToVideo.load(model));
     }
 
     private void check() {

@@ -57,6 +57,9 @@ final class GenerateImage implements Callable<Integer> {
     private EngineOptions engine;
 
     @Mixin
+    private FastOption fast;
+
+    @Mixin
     private PictureModelOption model;
 
     @Parameters(arity = "0..1", paramLabel = "PROMPT", description = "What is to be seen, of models that read it.")
@@ -165,7 +168,7 @@ final class GenerateImage implements Callable<Integer> {
         try (Stop stop = new Stop("stopping ...", err)) {
             List<GeneratedImage> made;
             if (init == null) {
-                try (TextToImage task = TextToImage.load(folder)) {
+                try (TextToImage task = fast.load(() -> TextToImage.load(folder))) {
                     loras(task::addLora);
                     ImageRequest r = request(task.defaults(prompt));
                     made = watched(r, stop, err, task::generate);
@@ -173,7 +176,7 @@ final class GenerateImage implements Callable<Integer> {
             } else {
                 Image picture = Images.read(init);
                 Image repainted = mask == null ? null : Images.read(mask);
-                try (ImageToImage task = ImageToImage.load(folder)) {
+                try (ImageToImage task = fast.load(() -> ImageToImage.load(folder))) {
                     loras(task::addLora);
                     ImageRequest r = request(task.defaults(prompt));
                     double s = strength != null ? strength : mask == null ? 0.8 : 1;

@@ -72,6 +72,9 @@ final class SearchPictures implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
+    @Mixin
+    private FastOption fast;
+
     @Override
     public Integer call() throws IOException {
         if ((text == null) == (image == null)) {
@@ -87,8 +90,8 @@ final class SearchPictures implements Callable<Integer> {
         Path weights = model.folder(BuiltIn.CLIP, err);
         engine.start(err);
         try (Stop stop = new Stop("stopping, what was indexed is kept ...", err);
-                ImageSearch search =
-                        ImageSearch.open(folder, index == null ? cached(weights) : index, Embed.load(weights))) {
+                ImageSearch search = ImageSearch.open(
+                        folder, index == null ? cached(weights) : index, fast.load(() -> Embed.load(weights)))) {
             if (!noUpdate) {
                 update(search, stop, err);
             }

@@ -51,6 +51,9 @@ final class SegmentPictures implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
+    @Mixin
+    private FastOption fast;
+
     @Parameters(
             arity = "1..*",
             paramLabel = "FILE",
@@ -119,7 +122,7 @@ final class SegmentPictures implements Callable<Integer> {
         engine.start(err);
         int failed = 0;
         try (Stop stop = new Stop("stopping after this picture ...", err);
-                Segment segment = model == null ? Segment.builtIn() : Segment.of(model)) {
+                Segment segment = fast.load(() -> model == null ? Segment.builtIn() : Segment.of(model))) {
             for (Path file : pictures) {
                 if (stop.requested()) {
                     break;

@@ -56,6 +56,9 @@ final class ZeroShotPictures implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
+    @Mixin
+    private FastOption fast;
+
     @Override
     public Integer call() throws IOException {
         if (pictures.areNone()) {
@@ -73,7 +76,7 @@ final class ZeroShotPictures implements Callable<Integer> {
         Stream<Path> files = pictures.files();
         Path folder = model.folder(BuiltIn.CLIP, err);
         engine.start(err);
-        Embed embed = Embed.load(folder);
+        Embed embed = fast.load(() -> Embed.load(folder));
         try (Stop stop = new Stop("stopping ...", err);
                 ZeroShot task = ZeroShot.of(embed, names, sentences)) {
             long cut = embed.cut(task.sentences());
