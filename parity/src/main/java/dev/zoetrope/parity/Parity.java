@@ -36,6 +36,7 @@ public final class Parity {
         DiffusionTrainingEntries.register(r);
         DitEntries.register(r);
         ImageBindEntries.register(r);
+        EvaluationEntries.register(r);
         ExpertEntries.register(r);
         ImageEntries.register(r);
         LanguageEntries.register(r);

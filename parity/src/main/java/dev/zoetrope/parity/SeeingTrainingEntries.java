@@ -6,18 +6,13 @@ import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.models.clip.Clip;
 import dev.zoetrope.models.siglip.Siglip;
 import dev.zoetrope.models.vit.Vit;
-import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.training.Contrastive;
 import dev.zoetrope.training.Mixup;
-import dev.zoetrope.training.evaluation.Classification;
-import dev.zoetrope.training.evaluation.ClipScore;
-import dev.zoetrope.training.evaluation.Retrieval;
-import java.util.Arrays;
 import java.util.Map;
 
-/** Training of models that look at pictures, and measures of what they see. */
+/** Training of models that look at pictures. */
 final class SeeingTrainingEntries {
     private SeeingTrainingEntries() {}
 
@@ -25,9 +20,6 @@ final class SeeingTrainingEntries {
         entries.put("vit.train", SeeingTrainingEntries::vit);
         entries.put("clip.train", SeeingTrainingEntries::clip);
         entries.put("siglip.train", SeeingTrainingEntries::siglip);
-        entries.put("eval.classification", SeeingTrainingEntries::classification);
-        entries.put("eval.retrieval", SeeingTrainingEntries::retrieval);
-        entries.put("eval.clip_score", SeeingTrainingEntries::clipScore);
     }
 
     private static Json config(Case c) {
@@ -83,30 +75,5 @@ final class SeeingTrainingEntries {
                 return Contrastive.sigmoid(siglip.logits(images, texts));
             });
         }
-    }
-
-    private static void classification(Case c, Answers answers) {
-        Classification r = Classification.of(c.input("logits"), c.input("labels"));
-        answers.put("top1", Tensor.scalarOf(r.top1()));
-        answers.put("top5", Tensor.scalarOf(r.top5()));
-        answers.put("confusion", Case.rows(Arrays.asList(r.confusion()), 0));
-        answers.put("mean_class_accuracy", Tensor.scalarOf(r.meanClassAccuracy()));
-    }
-
-    private static void retrieval(Case c, Answers answers) {
-        Retrieval r = Retrieval.of(
-                c.input("image_embeddings"),
-                c.input("text_embeddings"),
-                c.input("text_image"),
-                c.params().get("k", new int[] {1, 5, 10}));
-        answers.put("image_to_text", r.imageToText());
-        answers.put("text_to_image", r.textToImage());
-        answers.put("median_rank_text_to_image", r.medianRank());
-    }
-
-    private static void clipScore(Case c, Answers answers) {
-        Tensor scores = ClipScore.each(c.input("image_embeddings"), c.input("text_embeddings"));
-        answers.put("scores", scores);
-        answers.put("mean", scores.to(DType.FLOAT64).mean());
     }
 }

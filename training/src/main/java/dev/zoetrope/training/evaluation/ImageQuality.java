@@ -38,10 +38,24 @@ public final class ImageQuality {
         return -10 * Math.log10(mse(a, b));
     }
 
-    /** Structural similarity of each picture, Wang et al. 2004: {@code [B]}. */
+    /**
+     * Structural similarity of each picture, Wang et al. 2004: {@code [B]}. Windows that reach beyond the edge see the
+     * picture mirrored.
+     */
     public static Tensor ssim(Tensor a, Tensor b) {
         try (Scope s = Scope.open()) {
             return s.keep(compare(a, b).similarity().flatten(1).mean(1));
+        }
+    }
+
+    /** As {@link #ssim}, over the windows that lie within the picture. */
+    public static Tensor ssimInside(Tensor a, Tensor b) {
+        if (Math.min(a.size(2), a.size(3)) < WINDOW) {
+            throw new UserError("pictures of " + a.size(3) + " x " + a.size(2) + " are too small for a window of "
+                    + WINDOW + " x " + WINDOW);
+        }
+        try (Scope s = Scope.open()) {
+            return s.keep(inner(compare(a, b).similarity()).flatten(1).mean(1));
         }
     }
 
