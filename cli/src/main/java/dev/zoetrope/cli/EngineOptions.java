@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** How the engine runs, for commands that use it. */
-final class EngineOptions {
+public final class EngineOptions {
     @Option(names = "--threads", paramLabel = "N", description = "Threads of one operation (default: physical cores).")
     private @Nullable Integer threads;
 
@@ -19,7 +19,7 @@ final class EngineOptions {
     }
 
     /** Loads the engine. */
-    void start(PrintWriter err) {
+    public void start(PrintWriter err) {
         check();
         Engine.load();
         if (threads != null) {

@@ -63,6 +63,7 @@ public final class Zoetrope implements Runnable {
     static CommandLine commandLine() {
         Zoetrope zoetrope = new Zoetrope();
         CommandLine line = new CommandLine(zoetrope);
+        Extra.addTo(line);
         line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setParameterExceptionHandler(Zoetrope::misused);
         line.setExecutionStrategy(zoetrope::run);
