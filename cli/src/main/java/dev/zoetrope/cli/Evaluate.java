@@ -8,6 +8,7 @@ import dev.zoetrope.tensor.UserError;
 import dev.zoetrope.training.blip2.Blip2Evaluation;
 import dev.zoetrope.training.judge.ObjectJudge;
 import dev.zoetrope.training.sam.SamEvaluation;
+import dev.zoetrope.training.seeing.LlavaEvaluation;
 import dev.zoetrope.training.seeing.SeeingEvaluation;
 import dev.zoetrope.training.sora.SoraEvaluation;
 import dev.zoetrope.world.Motion;
@@ -50,7 +51,7 @@ final class Evaluate implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
-    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip, siglip, sam or blip2.")
+    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip, siglip, sam, blip2 or llava.")
     private String system;
 
     @Option(
@@ -62,7 +63,7 @@ final class Evaluate implements Callable<Integer> {
     @Option(
             names = "--pictures",
             paramLabel = "N",
-            description = "Pictures a row of the table, for vit, clip and siglip (default: ${DEFAULT-VALUE}).")
+            description = "Pictures a row of the table, for vit, clip, siglip and llava (default: ${DEFAULT-VALUE}).")
     private int pictures = 1024;
 
     @Option(names = "--objects", paramLabel = "N", description = "First objects of the world (default: 30).")
@@ -97,10 +98,11 @@ final class Evaluate implements Callable<Integer> {
                     case "vit", "clip", "siglip" -> seeing();
                     case "sam" -> sam();
                     case "blip2" -> blip2();
+                    case "llava" -> llava();
                     default ->
                         throw new UserError(
                                 "evaluate " + system
-                                        + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip, sam, blip2");
+                                        + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip, sam, blip2, llava");
                 };
         spec.commandLine().getOut().print(table);
         spec.commandLine().getOut().flush();
@@ -192,6 +194,19 @@ final class Evaluate implements Callable<Integer> {
             if (bar[0] != null) {
                 bar[0].close();
             }
+        }
+    }
+
+    private String llava() {
+        PrintWriter err = spec.commandLine().getErr();
+        Path folder = model == null ? BuiltIn.folder(BuiltIn.CHAT) : model;
+        engine.start(err);
+        try (Stop stop = new Stop("stopping ...", err);
+                Bar bar = new Bar("pictures", 0, 2L * pictures, err)) {
+            return LlavaEvaluation.table(folder, pictures, (done, of) -> {
+                bar.step(done);
+                return !stop.requested();
+            });
         }
     }
 

@@ -29,6 +29,9 @@ public final class BuiltIn {
     /** The classifier that names Carousel's objects in generated clips. */
     public static final String JUDGE = "carousel-judge";
 
+    /** The LLaVA that describes Carousel's pictures and answers questions about them. */
+    public static final String CHAT = "carousel-chat";
+
     /** Segment Anything, small, of Carousel. */
     public static final String SAM = "carousel-sam";
 

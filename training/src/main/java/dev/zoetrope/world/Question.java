@@ -22,7 +22,7 @@ public record Question(Kind kind, String text, String answer) {
     /** What questions ask for. */
     public enum Kind {
         /** The name of the object. */
-        OBJECT("what is it?", "what do you see?", "which object is this?"),
+        OBJECT("what is it?", "what is this?", "what do you see?", "which object is this?"),
         /** The motion, in its first wording. */
         MOTION("how {does} {o} move?", "what {is} {o} doing?", "which motion do you see?"),
         /** The colour of a plain ground. */
@@ -37,8 +37,8 @@ public record Question(Kind kind, String text, String answer) {
         RELATION("what is {r} {o}?", "which object is {r} {o}?"),
         /** Yes or no, half of each. */
         CHECK("{is} {o} {m}?", "do you see {o} {m}?"),
-        /** The timbre of the object's group. */
-        SOUND("what sound {does} {o} make?", "which instrument {does} {o} sound like?");
+        /** The timbre of the object's group; the object is not named, since its name would tell without a look. */
+        SOUND("what sound does it make?", "which instrument does it sound like?");
 
         private final List<String> wordings;
 

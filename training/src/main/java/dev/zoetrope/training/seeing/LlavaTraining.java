@@ -11,6 +11,8 @@ import dev.zoetrope.models.llava.Dialogue.Turn;
 import dev.zoetrope.models.llava.Llava;
 import dev.zoetrope.nn.Adapters;
 import dev.zoetrope.nn.Lora;
+import dev.zoetrope.tasks.BuiltIn;
+import dev.zoetrope.tasks.Progress;
 import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.RandomSource;
 import dev.zoetrope.tensor.Scope;
@@ -31,6 +33,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -45,15 +48,16 @@ import org.jspecify.annotations.Nullable;
  * model is written to {@code model/} in the run folder and loads as any of llava-hf's.
  */
 public final class LlavaTraining {
-    private static final String CAPTION = "describe the picture";
-    private static final int TURNS = 3; // questions of one conversation
+    static final List<String> CAPTION = List.of(
+            "describe this picture in one sentence", "describe the picture", "what do you see in this picture?");
+    private static final int TURNS = 5; // questions of one conversation
 
     /** What a stage learns from. */
     private enum Data {
         /** Captions as answers, without their pictures: the language model learns the world's words. */
         WORDS,
         CAPTIONS,
-        /** Several questions about a picture, now and then for its caption. */
+        /** Several questions about a picture, often for its caption in the end. */
         CONVERSATIONS
     }
 
@@ -82,7 +86,7 @@ public final class LlavaTraining {
             Map<String, Object> config = config(modelSettings, tokenizer);
             Llava llava = new Llava(Llava.Config.of(Json.of("model", config)), weights);
             if (settings.has("tower")) {
-                copyTower(weights.at("vision_tower"), Path.of(settings.require("tower")));
+                copyTower(weights.at("vision_tower"), towerFolder(settings.require("tower")));
             }
             LlavaTraining t = new LlavaTraining(llava, new LlavaWords(tokenizer, llava.tokensPerImage()), pictures);
             List<Json> stages = settings.list("stages");
@@ -97,7 +101,7 @@ public final class LlavaTraining {
             Exported.write(target, config, weights);
             Exported.processor(target, "CLIPImageProcessor", side);
             listener.message("the model is in " + target);
-            listener.message(new LlavaAccuracy(llava, t.words, pictures).table(settings.get("measured", 200)));
+            listener.message(new LlavaEvaluation(llava, t.words, pictures).table(settings.get("measured", 200), Progress.NONE));
             return true;
         }
     }
@@ -126,6 +130,10 @@ public final class LlavaTraining {
         Map<String, Object> r = new LinkedHashMap<>();
         j.keys().forEach(key -> r.put(key, j.value(key)));
         return r;
+    }
+
+    private static Path towerFolder(String folderOrBuiltIn) {
+        return folderOrBuiltIn.equals(BuiltIn.CLIP) ? BuiltIn.folder(BuiltIn.CLIP) : Path.of(folderOrBuiltIn);
     }
 
     /** The tower of a CLIP that was trained before, such as a run's {@code model/}. */
@@ -167,7 +175,7 @@ public final class LlavaTraining {
                         name,
                         Trainer.Settings.of(j),
                         trained,
-                        List.of(Optimizer.Group.noDecay("bias$", "norm")),
+                        groups(j.at("rates")),
                         (step, worker, random, metrics) -> loss(data, batch, step * 64 + worker, metrics),
                         folder,
                         listener)
@@ -176,6 +184,14 @@ public final class LlavaTraining {
             Adapters.merge(weights); // the next stage, and the file, start from the model as it is now
         }
         return done;
+    }
+
+    /** {@code rates}: factors of the stage's rate by patterns of names; norms and biases do not decay. */
+    private static List<Optimizer.Group> groups(Json rates) {
+        List<Optimizer.Group> r = new ArrayList<>();
+        rates.keys().forEach(pattern -> r.add(Optimizer.Group.rate(rates.get(pattern, 1.), pattern)));
+        r.add(Optimizer.Group.noDecay("bias$", "norm"));
+        return r;
     }
 
     private static Weights attach(Json j, Weights weights, long seed) {
@@ -214,15 +230,21 @@ public final class LlavaTraining {
 
     private static List<Turn> turns(Data data, Scene scene, Random random) {
         int variant = random.nextInt(1 << 16);
-        Turn caption = new Turn(CAPTION, scene.caption(Caption.Length.FULL, variant));
+        String wording = CAPTION.get(random.nextInt(CAPTION.size()));
+        Turn caption = new Turn(wording, scene.caption(Caption.Length.FULL, variant));
         if (data != Data.CONVERSATIONS || random.nextInt(6) == 0) {
             return List.of(caption);
         }
         List<Question> questions = new ArrayList<>(scene.questions(variant));
         Collections.shuffle(questions, random);
-        return questions.stream()
-                .limit(1 + random.nextInt(TURNS))
-                .map(q -> new Turn(q.text(), q.answer().toLowerCase(Locale.ROOT)))
-                .toList();
+        questions.subList(Math.min(questions.size(), 1 + random.nextInt(TURNS)), questions.size()).clear();
+        // What names an object comes after what asks for one: an answer must not be read off an earlier question.
+        questions.sort(Comparator.comparing(q -> q.kind() == Question.Kind.PLACE));
+        List<Turn> turns = new ArrayList<>();
+        questions.forEach(q -> turns.add(new Turn(q.text(), q.answer().toLowerCase(Locale.ROOT))));
+        if (random.nextInt(3) == 0) {
+            turns.add(caption);
+        }
+        return turns;
     }
 }

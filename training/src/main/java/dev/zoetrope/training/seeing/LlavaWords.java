@@ -59,7 +59,8 @@ final class LlavaWords {
     static void write(Path folder) {
         Set<String> words = new TreeSet<>(Caption.words());
         words.addAll(Question.words());
-        words.addAll(List.of(USER, ASSISTANT, "describe", "the", "picture"));
+        words.addAll(List.of(USER, ASSISTANT));
+        LlavaTraining.CAPTION.forEach(text -> words.addAll(List.of(text.replace("?", "").split(" "))));
         List<String> special = List.of(PAD, UNKNOWN, BEGIN, END, IMAGE);
         Map<String, Object> begin =
                 Map.of("id", BEGIN, "ids", List.of(special.indexOf(BEGIN)), "tokens", List.of(BEGIN));

@@ -5,7 +5,6 @@ import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.tasks.VideoTensors;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
-import dev.zoetrope.tensor.UserError;
 import dev.zoetrope.world.Facts;
 import dev.zoetrope.world.Level;
 import dev.zoetrope.world.Options;
@@ -22,7 +21,7 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.stream.LongStream;
 
-/** Pictures of one object on a plain ground, with what they show. */
+/** Pictures, by default of one object on a plain ground, with what they show. */
 public final class WorldPictures {
     private static final long SEED = 1;
     private static final int TRIES = 4; // scenes drawn for one place of a batch whose facts are taken already
@@ -39,7 +38,7 @@ public final class WorldPictures {
     }
 
     /**
-     * @param world the recipe's {@code world}: objects by name, or the first so many of them; styles
+     * @param world the recipe's {@code world}: objects by name, or the first so many of them; styles; levels
      * @param side of the pictures in pixels
      */
     public static WorldPictures of(Json world, int side) {
@@ -47,12 +46,18 @@ public final class WorldPictures {
         List<WorldObject> objects = names.isEmpty()
                 ? WorldObjects.first(world.get("first", WorldObjects.all().size()))
                 : WorldObjects.named(names);
-        return of(objects, styles(world), side);
+        List<Style> styles = some(world, "styles", List.of(Style.values()), List.of("shaded", "flat"));
+        List<Level> levels = some(world, "levels", List.of(Level.values()), List.of("l1"));
+        return of(objects, styles.toArray(Style[]::new), levels.toArray(Level[]::new), side);
     }
 
     static WorldPictures of(List<WorldObject> objects, Style[] styles, int side) {
+        return of(objects, styles, new Level[] {Level.L1}, side);
+    }
+
+    private static WorldPictures of(List<WorldObject> objects, Style[] styles, Level[] levels, int side) {
         Options options = Options.training()
-                .levels(Level.L1)
+                .levels(levels)
                 .objects(objects)
                 .styles(styles)
                 .frames(1)
@@ -61,14 +66,13 @@ public final class WorldPictures {
         return new WorldPictures(objects, options, side);
     }
 
-    private static Style[] styles(Json world) {
-        try {
-            return world.get("styles", List.of("shaded", "flat")).stream()
-                    .map(s -> Style.valueOf(s.toUpperCase(Locale.ROOT)))
-                    .toArray(Style[]::new);
-        } catch (IllegalArgumentException e) {
-            throw new UserError(world.name() + ": styles are shaded and flat: " + e.getMessage(), e);
-        }
+    private static <E extends Enum<E>> List<E> some(Json world, String key, List<E> all, List<String> absent) {
+        return world.get(key, absent).stream()
+                .map(name -> all.stream()
+                        .filter(e -> e.name().equalsIgnoreCase(name))
+                        .findFirst()
+                        .orElseThrow(() -> world.unsupported(key, all.toString().toLowerCase(Locale.ROOT))))
+                .toList();
     }
 
     public List<WorldObject> objects() {
