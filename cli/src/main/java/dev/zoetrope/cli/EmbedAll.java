@@ -52,8 +52,9 @@ final class EmbedAll implements Callable<Integer> {
     @Option(
             names = {"-o", "--output"},
             paramLabel = "FILE",
-            description = "Ends in .jsonl, or in .npy for an array whose rows are named in a .txt beside it (default:"
-                    + " lines of JSON on standard output).")
+            description =
+                    "Ends in .jsonl, in .parquet, or in .npy for an array whose rows are named in a .txt beside it"
+                            + " (default: lines of JSON on standard output).")
     private @Nullable Path output;
 
     @Mixin

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Images;
+import dev.zoetrope.media.Parquet;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -12,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -109,6 +111,20 @@ class SeeingTest {
         assertThat(new String(bytes, 10, 60, StandardCharsets.US_ASCII)).contains("'<f4'", "(2, 18)");
         assertThat(bytes).hasSize(128 + 2 * 18 * 4);
         assertThat(Files.readAllLines(folder.resolve("out/vectors.txt"))).containsExactly(red.toString(), tooLong);
+    }
+
+    @Test
+    void vectorsBecomeATable() throws IOException {
+        Path table = folder.resolve("out/vectors.parquet");
+        assertThat(execute("embed", red.toString(), "--text", "one", "-o", table.toString(), "--model", CLIP).code)
+                .isZero();
+        try (Parquet.Rows rows = Parquet.rows(table)) {
+            Map<String, Object> first = rows.next();
+            assertThat(first).containsEntry("file", red.toString()).containsEntry("text", null);
+            assertThat((List<?>) first.get("embedding")).hasSize(18);
+            assertThat(rows.next()).containsEntry("text", "one");
+            assertThat(rows.hasNext()).isFalse();
+        }
     }
 
     @Test
