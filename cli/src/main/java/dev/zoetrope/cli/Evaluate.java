@@ -7,6 +7,7 @@ import dev.zoetrope.tasks.Segment;
 import dev.zoetrope.tensor.UserError;
 import dev.zoetrope.training.blip2.Blip2Evaluation;
 import dev.zoetrope.training.judge.ObjectJudge;
+import dev.zoetrope.training.pictures.PictureEvaluation;
 import dev.zoetrope.training.sam.SamEvaluation;
 import dev.zoetrope.training.seeing.LlavaEvaluation;
 import dev.zoetrope.training.seeing.SeeingEvaluation;
@@ -51,7 +52,7 @@ final class Evaluate implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
-    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip, siglip, sam, blip2 or llava.")
+    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip, siglip, sam, blip2, llava, ddpm, ldm or dit.")
     private String system;
 
     @Option(
@@ -63,17 +64,17 @@ final class Evaluate implements Callable<Integer> {
     @Option(
             names = "--pictures",
             paramLabel = "N",
-            description = "Pictures a row of the table, for vit, clip, siglip and llava (default: ${DEFAULT-VALUE}).")
+            description = "Pictures a row of the table, for all but sora and sam (default: ${DEFAULT-VALUE}).")
     private int pictures = 1024;
 
     @Option(names = "--objects", paramLabel = "N", description = "First objects of the world (default: 30).")
     private int objects = 30;
 
-    @Option(names = "--steps", paramLabel = "N", description = "Steps of the solver (default: ${DEFAULT-VALUE}).")
-    private int steps = 16;
+    @Option(names = "--steps", paramLabel = "N", description = "Steps of the solver (default: the model's).")
+    private @Nullable Integer steps;
 
-    @Option(names = "--guidance", paramLabel = "X", description = "Guidance (default: ${DEFAULT-VALUE}).")
-    private double guidance = 2.5;
+    @Option(names = "--guidance", paramLabel = "X", description = "Guidance (default: the model's).")
+    private @Nullable Double guidance;
 
     @Option(names = "--model", paramLabel = "DIR", description = "Folder of a model (default: the built-in one).")
     private @Nullable Path model;
@@ -99,10 +100,14 @@ final class Evaluate implements Callable<Integer> {
                     case "sam" -> sam();
                     case "blip2" -> blip2();
                     case "llava" -> llava();
+                    case "ddpm" -> made(BuiltIn.DDPM, PictureEvaluation.Condition.NONE);
+                    case "ldm" -> made(BuiltIn.LDM, PictureEvaluation.Condition.CAPTION);
+                    case "dit" -> made(BuiltIn.DIT, PictureEvaluation.Condition.CLASS);
                     default ->
                         throw new UserError(
                                 "evaluate " + system
-                                        + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip, sam, blip2, llava");
+                                        + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip, sam, "
+                                        + "blip2, llava, ddpm, ldm, dit");
                 };
         spec.commandLine().getOut().print(table);
         spec.commandLine().getOut().flush();
@@ -144,7 +149,8 @@ final class Evaluate implements Callable<Integer> {
                 ObjectJudge classifier = judge == null ? ObjectJudge.builtIn() : ObjectJudge.load(judge);
                 Bar bar = new Bar("clips", 0, 5L * clips, spec.commandLine().getErr())) {
             SoraEvaluation evaluation = new SoraEvaluation(
-                    sora, classifier, WorldObjects.first(objects), new SoraEvaluation.Settings(clips, steps, guidance));
+                    sora, classifier, WorldObjects.first(objects), new SoraEvaluation.Settings(
+                            clips, steps == null ? 16 : steps, guidance == null ? 2.5 : guidance));
             List<SoraEvaluation.Result> results = evaluation.run((done, of) -> {
                 bar.step(done);
                 if (stop.requested()) {
@@ -204,6 +210,22 @@ final class Evaluate implements Callable<Integer> {
         try (Stop stop = new Stop("stopping ...", err);
                 Bar bar = new Bar("pictures", 0, 2L * pictures, err)) {
             return LlavaEvaluation.table(folder, pictures, (done, of) -> {
+                bar.step(done);
+                return !stop.requested();
+            });
+        }
+    }
+
+    private String made(String builtIn, PictureEvaluation.Condition condition) {
+        PrintWriter err = spec.commandLine().getErr();
+        Path folder = model != null ? model : BuiltIn.folder(builtIn);
+        engine.start(err);
+        PictureEvaluation.Ask ask = new PictureEvaluation.Ask(
+                pictures, steps == null ? 0 : steps, guidance == null ? -1 : guidance);
+        try (Stop stop = new Stop("stopping ...", err);
+                ObjectJudge classifier = judge == null ? ObjectJudge.builtIn() : ObjectJudge.load(judge);
+                Bar bar = new Bar("pictures", 0, pictures, err)) {
+            return PictureEvaluation.table(folder, condition, objects, classifier, ask, (done, of) -> {
                 bar.step(done);
                 return !stop.requested();
             });

@@ -8,6 +8,7 @@ import dev.zoetrope.media.Images;
 import dev.zoetrope.models.ldm.Box;
 import dev.zoetrope.models.ldm.Settings;
 import dev.zoetrope.schedulers.Samplers;
+import dev.zoetrope.tasks.BuiltIn;
 import dev.zoetrope.tasks.GeneratedImage;
 import dev.zoetrope.tasks.ImageListener;
 import dev.zoetrope.tasks.ImageRequest;
@@ -41,7 +42,9 @@ import picocli.CommandLine.TypeConversionException;
         name = "image",
         sortOptions = false,
         description = {
-            "Make pictures with a diffusion model.",
+            "Make pictures with a diffusion model; without --model with a small built-in one, which knows only Carousel.",
+            "  zoetrope generate image \"a fox on a blue background\" -o fox.png",
+            "  zoetrope generate image --class fox --count 8 -o foxes.png",
             "  zoetrope generate image \"a sneaker\" --model stable-diffusion-v1-5/stable-diffusion-v1-5 -o sneaker.png",
             "  zoetrope generate image \"in watercolour\" --init photo.png --strength 0.6 --model DIR -o painted.png",
             "  zoetrope generate image \"a hat\" --init photo.png --mask mask.png --model DIR -o hat.png"
@@ -131,8 +134,14 @@ final class GenerateImage implements Callable<Integer> {
             description = "Where a phrase shall be seen, edges in 0..1, of models for it; may be repeated.")
     private List<Box> boxes = new ArrayList<>();
 
-    @Option(names = "--class", paramLabel = "N", description = "The class, of models that draw classes.")
+    @Option(
+            names = "--class",
+            paramLabel = "N|NAME",
+            description = "The class, of models that draw classes, as the built-in one for this option does.")
     private String label = "";
+
+    @Option(names = "--unconditional", description = "Whatever comes, by the built-in model of this kind.")
+    private boolean unconditional;
 
     @Option(
             names = "--lora",
@@ -164,7 +173,7 @@ final class GenerateImage implements Callable<Integer> {
         check();
         PrintWriter err = spec.commandLine().getErr();
         engine.start(err);
-        Path folder = model.folder(err);
+        Path folder = model.folder(builtIn(), err);
         try (Stop stop = new Stop("stopping ...", err)) {
             List<GeneratedImage> made;
             if (init == null) {
@@ -194,6 +203,10 @@ final class GenerateImage implements Callable<Integer> {
         return 0;
     }
 
+    private String builtIn() {
+        return unconditional ? BuiltIn.DDPM : label.isEmpty() ? BuiltIn.LDM : BuiltIn.DIT;
+    }
+
     private void check() {
         engine.check();
         if (count < 1 || count > MOST) {
@@ -209,6 +222,9 @@ final class GenerateImage implements Callable<Integer> {
         if (init == null && (mask != null || strength != null)) {
             throw new UserError(
                     "--" + (mask != null ? "mask" : "strength") + " needs --init, the picture to start from");
+        }
+        if (unconditional && !(label.isEmpty() && prompt.isEmpty())) {
+            throw new UserError("--unconditional takes neither a prompt nor --class");
         }
         if (scheduler != null) {
             Samplers.requireKnown(scheduler);

@@ -26,6 +26,12 @@ public final class BuiltIn {
     public static final String VIT = "carousel-vit";
     /** The CLIP that brings Carousel's pictures and their captions together. */
     public static final String CLIP = "carousel-clip";
+    /** Draws some object of Carousel, unasked. */
+    public static final String DDPM = "carousel-ddpm";
+    /** Draws what a sentence says of Carousel. */
+    public static final String LDM = "carousel-ldm";
+    /** Draws a named object of Carousel. */
+    public static final String DIT = "carousel-dit";
     /** The classifier that names Carousel's objects in generated clips. */
     public static final String JUDGE = "carousel-judge";
 

@@ -252,7 +252,7 @@ abstract class PictureModel implements AutoCloseable {
 
         @Override
         Settings defaults(String prompt) {
-            return Settings.of(prompt).withSteps(25);
+            return pipeline.defaults(prompt);
         }
 
         @Override

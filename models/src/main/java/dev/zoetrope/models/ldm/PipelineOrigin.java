@@ -4,6 +4,9 @@ import dev.zoetrope.checkpoint.AtomicFile;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Safetensors;
 import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.tensor.DType;
+import dev.zoetrope.tensor.Scope;
+import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -16,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a pipeline is written from besides its weights.
@@ -53,19 +57,25 @@ public record PipelineOrigin(Json index, Map<String, Json> configs, Map<String, 
         return j;
     }
 
+    /** Writes the folder aside and moves it into place; weights by part. */
+    public void write(Path folder, Map<String, Weights> weights) {
+        write(folder, weights, null);
+    }
+
     /**
      * Writes the folder aside and moves it into place.
      *
      * @param weights by part
+     * @param dtype of all that is floating in the files; null for what each tensor has
      */
-    public void write(Path folder, Map<String, Weights> weights) {
+    public void write(Path folder, Map<String, Weights> weights, @Nullable DType dtype) {
         Path target = folder.toAbsolutePath();
         if (Files.exists(target)) {
             throw new UserError(folder + ": is there already; name a folder that is not");
         }
         Path aside = target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
         try {
-            fill(aside, weights);
+            fill(aside, weights, dtype);
             Files.move(aside, target, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
             throw new UserError(folder + ": cannot be written: " + e, e);
@@ -74,7 +84,7 @@ public record PipelineOrigin(Json index, Map<String, Json> configs, Map<String, 
         }
     }
 
-    private void fill(Path folder, Map<String, Weights> weights) throws IOException {
+    private void fill(Path folder, Map<String, Weights> weights, @Nullable DType dtype) throws IOException {
         Json all = index;
         for (String part : PARTS) {
             Json config = configs.get(part);
@@ -88,7 +98,13 @@ public record PipelineOrigin(Json index, Map<String, Json> configs, Map<String, 
                 throw new IllegalArgumentException("no weights of " + part);
             }
             String file = text ? "model.safetensors" : "diffusion_pytorch_model.safetensors";
-            Safetensors.write(folder.resolve(part).resolve(file), w.all());
+            try (Scope s = Scope.open()) {
+                Map<String, Tensor> tensors = new LinkedHashMap<>(w.all());
+                if (dtype != null) {
+                    tensors.replaceAll((name, t) -> t.dtype().isFloating() ? t.detach().to(dtype) : t);
+                }
+                Safetensors.write(folder.resolve(part).resolve(file), tensors);
+            }
             String type =
                     text ? config.get("architectures", List.of("CLIPTextModel")).get(0) : config.require("_class_name");
             all = all.with(part, List.of(text ? "transformers" : "diffusers", type));

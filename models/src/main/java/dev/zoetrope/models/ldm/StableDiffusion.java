@@ -134,6 +134,17 @@ public final class StableDiffusion implements AutoCloseable {
         return new StableDiffusion(new Parts(other, origin, prompts, unet, vae, lowResolution, zeroNegative));
     }
 
+    /**
+     * One picture of the size trained on, with 25 steps and guidance 7.5 unless model_index.json says otherwise by
+     * {@code default_steps} and {@code default_guidance}, which this project's recipes write.
+     */
+    public Settings defaults(String prompt) {
+        Json index = origin.index();
+        return Settings.of(prompt)
+                .withSteps(index.get("default_steps", 25))
+                .withGuidance(index.get("default_guidance", 7.5), 0);
+    }
+
     public Prompts prompts() {
         return prompts;
     }

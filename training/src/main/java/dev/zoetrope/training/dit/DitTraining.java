@@ -47,19 +47,22 @@ import java.util.stream.IntStream;
 
 /**
  * Trains a {@link Dit} on pictures of Carousel, one object each, whose name is the class: noise and variance are learned
- * together, and a tenth of the labels say "no class", so that samples can be guided. It works on latents of the built-in
- * video autoencoder, or on pixels.
+ * together, and a tenth of the labels say "no class", so that samples can be guided. It works on latents of an
+ * autoencoder of pictures, of the built-in video autoencoder, or on pixels.
  */
 public final class DitTraining {
     private static final int TIMESTEPS = 1000;
     private static final int SHEET = 32;
     private static final String NAME = "dit";
+    private static final String VIDEO = "autoencoder";
+    private static final String PIXELS = "pixels";
 
     private final Json recipe;
     private final Json stage;
     private final RunFolder folder;
     private final TrainingListener listener;
     private final List<WorldObject> objects;
+    private final String latents; // VIDEO, PIXELS, or the folder of an autoencoder
     private final PictureCode code;
     private final Weights weights;
     private final Dit dit;
@@ -76,11 +79,11 @@ public final class DitTraining {
         Json world = recipe.at("world");
         List<String> names = world.get("objects", List.of());
         objects = names.isEmpty() ? WorldObjects.first(world.get("first", 30)) : WorldObjects.named(names);
-        String latents = recipe.get("latents", "autoencoder");
+        latents = recipe.get("latents", VIDEO);
         code = switch (latents) {
-            case "autoencoder" -> PictureCode.video(BuiltIn.folder(BuiltIn.SORA).resolve("autoencoder"));
-            case "pixels" -> PictureCode.pixels();
-            default -> throw recipe.unsupported("latents", "autoencoder, pixels");
+            case VIDEO -> PictureCode.video(BuiltIn.folder(BuiltIn.SORA).resolve("autoencoder"));
+            case PIXELS -> PictureCode.pixels();
+            default -> PictureCode.kl(Path.of(latents));
         };
         Bucket bucket = Bucket.of(stage);
         pool = new LatentPool(
@@ -224,7 +227,7 @@ public final class DitTraining {
         return Scheduler.of(Json.of("the schedule of the recipe", schedule()));
     }
 
-    /** Names and configuration are diffusers', but for the autoencoder. */
+    /** Names and configuration are diffusers', but for the video autoencoder. */
     private void export() {
         Path model = folder.file("model");
         Dit.Config c = dit.config();
@@ -241,9 +244,12 @@ public final class DitTraining {
                 List.of("diffusers", "DDPMScheduler"),
                 "transformer",
                 List.of("diffusers", "DiTTransformer2DModel"));
-        if (code instanceof PictureCode.OfVideo) {
+        if (latents.equals(VIDEO)) {
             index.put("autoencoder", List.of("zoetrope", "VideoAutoencoder"));
-            copy(BuiltIn.folder(BuiltIn.SORA).resolve("autoencoder"), model.resolve("autoencoder"));
+            copy(BuiltIn.folder(BuiltIn.SORA).resolve("autoencoder"), model.resolve("autoencoder"), "model.safetensors");
+        } else if (!latents.equals(PIXELS)) {
+            index.put("vae", List.of("diffusers", "AutoencoderKL"));
+            copy(Path.of(latents), model.resolve("vae"), "diffusion_pytorch_model.safetensors");
         }
         ModelFolder.json(model.resolve("model_index.json"), index);
         ModelFolder.json(model.resolve("scheduler").resolve("scheduler_config.json"), schedule());
@@ -269,8 +275,8 @@ public final class DitTraining {
         listener.message("the model is in " + model);
     }
 
-    private static void copy(Path from, Path to) {
-        for (String file : List.of("config.json", "model.safetensors")) {
+    private static void copy(Path from, Path to, String weights) {
+        for (String file : List.of("config.json", weights)) {
             AtomicFile.write(to.resolve(file), out -> Files.copy(from.resolve(file), out));
         }
     }

@@ -8,6 +8,7 @@ import dev.zoetrope.nn.GroupNorm;
 import dev.zoetrope.nn.Linear;
 import dev.zoetrope.tasks.BuiltIn;
 import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.nio.file.Path;
@@ -48,14 +49,24 @@ public final class ObjectJudge implements AutoCloseable {
     /** @param frames {@code [B, 3, H, W]} in -1..1; returns logits {@code [B, objects]} */
     public Tensor forward(Tensor frames) {
         try (Scope s = Scope.open()) {
+            return s.keep(logits(features(frames)));
+        }
+    }
+
+    /** From {@link #features} to logits {@code [B, objects]}. */
+    public Tensor logits(Tensor features) {
+        return head.forward(features);
+    }
+
+    /** What the objects are told by, {@code [B, F]}: a space in which sets of pictures can be compared. */
+    public Tensor features(Tensor frames) {
+        try (Scope s = Scope.open()) {
             Tensor x = frames;
             for (int i = 0; i < WIDTHS.length; i++) {
                 x = norms.get(i).forward(convs.get(i).forward(x)).silu(); // [B, C, H/2, W/2]
             }
             // Means of the quarters: what is where in the frame hardly matters, but a little of the layout does.
-            Tensor pooled =
-                    dev.zoetrope.tensor.Functional.adaptiveAvgPool2d(x, 2, 2).flatten(1);
-            return s.keep(head.forward(pooled));
+            return s.keep(Functional.adaptiveAvgPool2d(x, 2, 2).flatten(1));
         }
     }
 

@@ -1,9 +1,7 @@
 package dev.zoetrope.training.pictures;
 
-import dev.zoetrope.checkpoint.AtomicFile;
 import dev.zoetrope.checkpoint.Check;
 import dev.zoetrope.checkpoint.Json;
-import dev.zoetrope.checkpoint.Safetensors;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.models.ldm.Pixels;
 import dev.zoetrope.models.vae.AutoencoderKl;
@@ -15,6 +13,7 @@ import dev.zoetrope.tensor.RandomSource;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.training.Metrics;
+import dev.zoetrope.training.ModelFolder;
 import dev.zoetrope.training.Recipe;
 import dev.zoetrope.training.RunFolder;
 import dev.zoetrope.training.TensorBoard;
@@ -25,7 +24,6 @@ import dev.zoetrope.training.autoencoder.CodebookLoss;
 import dev.zoetrope.training.autoencoder.LikelihoodLoss;
 import dev.zoetrope.training.autoencoder.Lpips;
 import dev.zoetrope.training.autoencoder.PatchDiscriminator;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -40,6 +38,7 @@ import org.jspecify.annotations.Nullable;
 public final class AutoencoderTraining implements Trainer.Objective {
     private static final String STAGE = "autoencoder";
     private static final int SHEET = 8;
+    private static final int UNSEEN = 64;
 
     /** Either kind, as the losses see it. */
     private interface Model {
@@ -153,7 +152,7 @@ public final class AutoencoderTraining implements Trainer.Objective {
             criticWeights.named().forEach((name, w) -> parameters.put("discriminator." + name, w));
             boolean done = new Trainer(
                             STAGE, Trainer.Settings.of(j.at("train")), parameters, List.of(), t, folder, listener)
-                    .run((step, board) -> t.samples(folder, board, step));
+                    .run((step, board) -> t.samples(folder, board, listener, step));
             if (done) {
                 listener.message("the model is in " + t.export(folder));
             }
@@ -197,12 +196,16 @@ public final class AutoencoderTraining implements Trainer.Objective {
         return ofAutoencoder.add(ofCritic);
     }
 
-    private void samples(RunFolder folder, TensorBoard board, long step) {
+    private void samples(RunFolder folder, TensorBoard board, TrainingListener listener, long step) {
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open()) {
-            Tensor all = PictureData.pixels(data.scenes(1_000_000, 0));
-            Tensor some = all.narrow(0, 0, Math.min(SHEET, all.size(0)));
-            Tensor both = Tensor.cat(0, some, model.reconstructed(some));
+            Tensor pictures = PictureData.pixels(data.unseen(UNSEEN));
+            Tensor made = model.reconstructed(pictures);
+            double noise = made.clamp(-1, 1).sub(pictures).square().mean().item();
+            double psnr = 10 * Math.log10(4 / noise); // of values from -1 to 1
+            board.scalar(STAGE + "/psnr", psnr, step);
+            listener.report(step, Map.of("psnr", psnr));
+            Tensor both = Tensor.cat(0, pictures.narrow(0, 0, SHEET), made.narrow(0, 0, SHEET));
             Exports.sheet(folder, board, STAGE, "reconstructions", Pixels.unit(both), step);
         }
     }
@@ -211,11 +214,12 @@ public final class AutoencoderTraining implements Trainer.Objective {
         Path target = Exports.freshModel(folder);
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open()) {
-            Tensor z = model.latents(PictureData.pixels(data.scenes(2_000_000, 0)));
+            Tensor z = model.latents(PictureData.pixels(data.unseen(UNSEEN)));
             double deviation = z.std(false, false, 0, 1, 2, 3).item();
-            String json = config.with("scaling_factor", 1 / deviation) + "\n";
-            AtomicFile.write(target.resolve("config.json"), out -> out.write(json.getBytes(StandardCharsets.UTF_8)));
-            Safetensors.write(target.resolve("diffusion_pytorch_model.safetensors"), weights.all());
+            Json scaled = config.with("scaling_factor", 1 / deviation);
+            Map<String, Object> values = new LinkedHashMap<>();
+            scaled.keys().forEach(key -> values.put(key, scaled.value(key)));
+            ModelFolder.part(target, "diffusion_pytorch_model.safetensors", weights, values);
         }
         return target;
     }

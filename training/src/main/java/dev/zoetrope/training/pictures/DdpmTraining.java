@@ -11,6 +11,7 @@ import dev.zoetrope.schedulers.Draws;
 import dev.zoetrope.schedulers.NoiseTable;
 import dev.zoetrope.schedulers.Prediction;
 import dev.zoetrope.schedulers.Samplers;
+import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.RandomSource;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
@@ -52,7 +53,8 @@ public final class DdpmTraining implements Trainer.Objective {
                 .with("_class_name", "UNet2DModel")
                 .with("sample_size", List.of(data.height(), data.width()));
         model = classes ? m.with("num_class_embeds", data.classes()) : m;
-        scheduler = recipe.at("scheduler").with("_class_name", "DDPMScheduler");
+        Json noise = recipe.at("scheduler");
+        scheduler = noise.with("_class_name", noise.get("_class_name", "DDPMScheduler"));
         unet = new PixelUnet(PixelUnet.Config.of(model), weights);
         loss = noiseLoss(train, scheduler);
     }
@@ -76,9 +78,10 @@ public final class DdpmTraining implements Trainer.Objective {
                     .run((step, board) -> t.samples(folder, board, step));
             if (done) {
                 Path model = Exports.freshModel(folder);
-                Json index = Json.empty().with("_class_name", "DDPMPipeline");
+                boolean implicit = t.scheduler.require("_class_name").equals("DDIMScheduler");
+                Json index = Json.empty().with("_class_name", implicit ? "DDIMPipeline" : "DDPMPipeline");
                 new PipelineOrigin(index, Map.of("unet", t.model, "scheduler", t.scheduler), Map.of())
-                        .write(model, Map.of("unet", weights));
+                        .write(model, Map.of("unet", weights), DType.FLOAT16);
                 listener.message("the model is in " + model);
             }
             return done;

@@ -12,12 +12,11 @@ import dev.zoetrope.models.ldm.StableDiffusion;
 import dev.zoetrope.models.unet.Condition;
 import dev.zoetrope.models.unet.ConditionalUnet;
 import dev.zoetrope.models.vae.AutoencoderKl;
-import dev.zoetrope.models.vae.Posterior;
 import dev.zoetrope.nn.TrainingScope;
 import dev.zoetrope.schedulers.Denoising;
 import dev.zoetrope.schedulers.Draws;
 import dev.zoetrope.schedulers.Samplers;
-import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.RandomSource;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
@@ -28,6 +27,7 @@ import dev.zoetrope.training.TensorBoard;
 import dev.zoetrope.training.Trainer;
 import dev.zoetrope.training.TrainingListener;
 import dev.zoetrope.training.diffusion.NoiseLoss;
+import dev.zoetrope.training.sora.LatentPool;
 import dev.zoetrope.training.sora.Vocabulary;
 import dev.zoetrope.world.Scene;
 import java.nio.charset.StandardCharsets;
@@ -46,6 +46,7 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
     private static final String STAGE = "ldm";
     private static final int SHEET = 4;
     private static final int SHEET_STEPS = 20;
+    private static final double GUIDANCE = 3;
 
     private final PictureData data;
     private final AutoencoderKl vae;
@@ -53,6 +54,8 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
     private final Prompts.Tower tower;
     private final ConditionalUnet unet;
     private final NoiseLoss loss;
+    private final LatentPool pool;
+    private final int workers;
     private final int length;
     private final double dropped;
     private final double offset;
@@ -92,8 +95,17 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
         unet = new ConditionalUnet(ConditionalUnet.Config.of(config("unet")), unetWeights);
         tower = new Prompts.Tower(words, new ClipText(ClipText.Config.of(config("text_encoder")), textWeights));
         loss = DdpmTraining.noiseLoss(train, config("scheduler"));
+        pool = data.pool(this::encode, train);
+        workers = train.get("workers", 2);
         dropped = train.get("caption_dropout", .1);
         offset = train.get("noise_offset", 0.);
+    }
+
+    /** {@code [B, 3, 1, H, W]} in -1..1 to {@code [B, C, h, w]}: of the posterior, which is narrow, its mean. */
+    private Tensor encode(Tensor clips) {
+        try (Scope s = Scope.open()) {
+            return s.keep(vae.scaled(vae.encode(clips.squeeze(2)).mean()));
+        }
     }
 
     private Json config(String part) {
@@ -116,6 +128,7 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
                 Weights text = Weights.draw(random)) {
             LatentDiffusionTraining t = new LatentDiffusionTraining(j, folder, unet, text);
             try (AutoencoderKl vae = t.vae;
+                    LatentPool pool = t.pool;
                     Tokenizer words = t.tower.tokenizer()) {
                 Map<String, Tensor> parameters = new LinkedHashMap<>();
                 unet.named().forEach((name, w) -> parameters.put("unet." + name, w));
@@ -125,7 +138,7 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
                         .run((step, board) -> t.samples(folder, board, step));
                 if (done) {
                     Path model = Exports.freshModel(folder);
-                    t.origin().write(model, Map.of("unet", unet, "text_encoder", text, "vae", vae.weights()));
+                    t.origin().write(model, Map.of("unet", unet, "text_encoder", text, "vae", vae.weights()), DType.FLOAT16);
                     listener.message("the model is in " + model + "; its words are in " + words.size() + " tokens");
                 }
                 return done;
@@ -134,29 +147,26 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
     }
 
     private PipelineOrigin origin() {
-        Json index = Json.empty().with("_class_name", "StableDiffusionPipeline").with("requires_safety_checker", false);
+        Json index = Json.empty()
+                .with("_class_name", "StableDiffusionPipeline")
+                .with("requires_safety_checker", false)
+                .with("default_guidance", GUIDANCE);
         return new PipelineOrigin(index, configs, Map.of("tokenizer", tokenizer));
     }
 
     @Override
     public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        List<Scene> scenes = data.scenes(step, worker);
-        Tensor pictures = PictureData.pixels(scenes);
-        List<String> captions = new ArrayList<>();
-        for (int i = 0; i < scenes.size(); i++) {
-            captions.add(random.chance(dropped) ? "" : PictureData.caption(scenes.get(i), (int) (step & 0xffff) + i));
-        }
-        Tensor latents;
-        try (Autograd.Mode off = Autograd.off()) {
-            Posterior posterior = vae.encode(pictures);
-            latents = vae.scaled(posterior.sample(random.normal(posterior.mean().shape())));
-        }
+        LatentPool.Batch batch = pool.batch(step * workers + worker);
+        Tensor latents = batch.latents();
+        List<String> captions = batch.scenes().stream()
+                .map(scene -> random.chance(dropped) ? "" : PictureData.caption(scene, (int) batch.pass()))
+                .toList();
         Tensor noise = random.normal(latents.shape());
         if (offset > 0) {
             noise = noise.add(
                     random.normal(latents.size(0), latents.size(1), 1, 1).mul(offset));
         }
-        Tensor timesteps = random.integers(0, loss.table().size(), scenes.size());
+        Tensor timesteps = random.integers(0, loss.table().size(), captions.size());
         Condition condition = Condition.ofText(tower.encoder().forward(tower.ids(captions, length), null));
         try (TrainingScope training = TrainingScope.open(random)) {
             Tensor r = loss.of((noisy, t) -> unet.forward(noisy, t, condition), latents, noise, timesteps);
@@ -176,11 +186,11 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
                 false));
         try (Scope s = Scope.open()) {
             List<Tensor> all = new ArrayList<>();
-            List<Scene> scenes = data.scenes(3_000_000, 0);
-            for (int i = 0; i < Math.min(SHEET, scenes.size()); i++) {
+            List<Scene> scenes = data.unseen(SHEET);
+            for (int i = 0; i < SHEET; i++) {
                 Settings settings = Settings.of(PictureData.caption(scenes.get(i), i))
                         .withSteps(SHEET_STEPS)
-                        .withGuidance(4, 0)
+                        .withGuidance(GUIDANCE, 0)
                         .withCount(SHEET);
                 try (Draws draws = Draws.ofSeed(i)) {
                     all.add(pipeline.generate(settings, draws, Denoising.Observer.NONE));

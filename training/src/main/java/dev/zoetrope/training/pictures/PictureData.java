@@ -6,20 +6,27 @@ import dev.zoetrope.tasks.VideoTensors;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.sora.Bucket;
+import dev.zoetrope.training.sora.LatentPool;
 import dev.zoetrope.world.Caption;
 import dev.zoetrope.world.Level;
+import dev.zoetrope.world.Motion;
 import dev.zoetrope.world.Options;
 import dev.zoetrope.world.Scene;
+import dev.zoetrope.world.Split;
 import dev.zoetrope.world.Style;
 import dev.zoetrope.world.World;
 import dev.zoetrope.world.WorldObject;
 import dev.zoetrope.world.WorldObjects;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 
 /** Single pictures of Carousel with one object each: what there is to see, its class, and what is said of it. */
 final class PictureData {
@@ -27,27 +34,31 @@ final class PictureData {
     private static final int MOST_WORKERS = 64;
 
     private final World world;
+    private final World validation;
     private final List<WorldObject> objects;
     private final int batch;
-    private final int width;
-    private final int height;
+    private final World.Canvas canvas;
 
-    private PictureData(World world, List<WorldObject> objects, int batch, int width, int height) {
-        this.world = world;
+    private PictureData(long seed, Options options, List<WorldObject> objects, int batch, World.Canvas canvas) {
+        this.world = new World(seed, options);
+        this.validation = new World(seed, options.split(Split.VALIDATION));
         this.objects = objects;
         this.batch = batch;
-        this.width = width;
-        this.height = height;
+        this.canvas = canvas;
     }
 
-    /** @param j the recipe's {@code data}: {@code size, batch}, and which {@code objects} in which {@code styles} */
+    /**
+     * @param j the recipe's {@code data}: {@code size, batch}, which {@code objects} in which {@code styles}, and whether
+     *     their {@code poses} are centred or any
+     */
     static PictureData of(Json j, long seed) {
         Matcher size = SIZE.matcher(j.get("size", "32x32"));
         if (!size.matches()) {
             throw new UserError(j.name() + ": size " + j.get("size", "") + " is not WIDTHxHEIGHT, such as 32x32");
         }
-        int width = Integer.parseInt(size.group(1));
-        int height = Integer.parseInt(size.group(2));
+        World.Canvas canvas = new World.Canvas(Integer.parseInt(size.group(1)), Integer.parseInt(size.group(2)));
+        String poses = j.get("poses", "any");
+        Check.oneOf(poses, "poses", "any", "centred");
         List<String> names = j.get("objects", List.of());
         List<WorldObject> objects = names.isEmpty()
                 ? WorldObjects.first(j.get("first", WorldObjects.all().size()))
@@ -57,27 +68,32 @@ final class PictureData {
                 .toArray(Style[]::new);
         int batch = j.get("batch", 32);
         Check.positive(batch, "batch");
-        World world = new World(
-                seed,
-                Options.training()
-                        .levels(Level.L1)
-                        .objects(objects)
-                        .styles(styles)
-                        .frames(1)
-                        .canvases(new World.Canvas(width, height)));
-        return new PictureData(world, objects, batch, width, height);
+        Options options = Options.training()
+                .levels(Level.L1)
+                .objects(objects)
+                .styles(styles)
+                .frames(1)
+                .poses(Options.Poses.valueOf(poses.toUpperCase(Locale.ROOT)))
+                .canvases(canvas);
+        return new PictureData(seed, options, objects, batch, canvas);
     }
 
     int width() {
-        return width;
+        return canvas.width();
     }
 
     int height() {
-        return height;
+        return canvas.height();
     }
 
     int classes() {
         return objects.size();
+    }
+
+    /** Encoded pictures, used several times each, as the recipe's {@code train} says. */
+    LatentPool pool(UnaryOperator<Tensor> encoder, Json train) {
+        Bucket bucket = new Bucket(1, canvas, 1, batch, EnumSet.allOf(Motion.class));
+        return new LatentPool(world, bucket, encoder, train.get("pool", 2048), train.get("uses", 8));
     }
 
     /** A worker's share of a step; scenes never repeat. */
@@ -88,6 +104,11 @@ final class PictureData {
             r.add(world.scene(first + i));
         }
         return r;
+    }
+
+    /** Scenes that training never draws. */
+    List<Scene> unseen(int count) {
+        return LongStream.range(0, count).mapToObj(validation::scene).toList();
     }
 
     /** {@code [B, 3, H, W]} in -1..1. */
