@@ -1,14 +1,13 @@
 package dev.zoetrope.cli;
 
 import dev.zoetrope.checkpoint.AtomicFile;
+import dev.zoetrope.checkpoint.Npy;
 import dev.zoetrope.media.Parquet;
 import dev.zoetrope.tensor.UserError;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintWriter;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -163,8 +162,6 @@ interface VectorOutput extends AutoCloseable {
 
     /** A NumPy array, and a text file with a name a row. */
     final class Numpy implements VectorOutput {
-        private static final int HEADER = 128;
-
         private final Path target;
         private final Draft rows = new Draft();
         private final Draft names = new Draft();
@@ -179,28 +176,14 @@ interface VectorOutput extends AutoCloseable {
         public void add(String kind, String name, float[] vector) throws IOException {
             width = vector.length;
             count++;
-            ByteBuffer b = ByteBuffer.allocate(4 * width).order(ByteOrder.LITTLE_ENDIAN);
-            b.asFloatBuffer().put(vector);
-            rows.out.write(b.array());
+            rows.out.write(Npy.bytesOf(vector));
             names.out.write((name.replaceAll("[\\r\\n]", " ") + "\n").getBytes(StandardCharsets.UTF_8));
         }
 
         @Override
         public void finish() throws IOException {
-            rows.moveTo(target, header(count, width));
+            rows.moveTo(target, Npy.headerOf(Float.BYTES, count, width));
             names.moveTo(namesOf(target), new byte[0]);
-        }
-
-        private static byte[] header(long rows, int columns) {
-            String text = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + rows + ", " + columns + "), }";
-            String padded = text + " ".repeat(HEADER - 10 - text.length() - 1) + "\n";
-            ByteBuffer b = ByteBuffer.allocate(HEADER).order(ByteOrder.LITTLE_ENDIAN);
-            b.put((byte) 0x93)
-                    .put("NUMPY".getBytes(StandardCharsets.US_ASCII))
-                    .put((byte) 1)
-                    .put((byte) 0);
-            b.putShort((short) (HEADER - 10)).put(padded.getBytes(StandardCharsets.US_ASCII));
-            return b.array();
         }
 
         @Override

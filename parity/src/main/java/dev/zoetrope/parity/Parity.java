@@ -31,6 +31,7 @@ public final class Parity {
     private static Map<String, Entry> entries() {
         Map<String, Entry> r = new TreeMap<>();
         Blip2Entries.register(r);
+        CurationEntries.register(r);
         DiffusionEntries.register(r);
         AnyToAnyEntries.register(r);
         DiffusionTrainingEntries.register(r);
