@@ -25,7 +25,8 @@ public final class Npy implements AutoCloseable {
     private static final int HEADER = 128;
     private static final int MAX_HEADER = 1 << 16;
     private static final Pattern DESCR = Pattern.compile("'descr'\\s*:\\s*'([^']*)'");
-    private static final Pattern SHAPE = Pattern.compile("'shape'\\s*:\\s*\\(\\s*(\\d{1,18})\\s*,?\\s*(\\d{1,9})?\\s*,?\\s*\\)");
+    private static final Pattern SHAPE =
+            Pattern.compile("'shape'\\s*:\\s*\\(\\s*(\\d{1,18})\\s*,?\\s*(\\d{1,9})?\\s*,?\\s*\\)");
     private static final Pattern FORTRAN = Pattern.compile("'fortran_order'\\s*:\\s*True");
 
     private final String name;
@@ -65,7 +66,9 @@ public final class Npy implements AutoCloseable {
             return header(name, in);
         } catch (IOException | UserError e) {
             try (in) {
-                throw e instanceof UserError u ? u : new UserError(name + ": is no NumPy array, or is cut off: " + e, e);
+                throw e instanceof UserError u
+                        ? u
+                        : new UserError(name + ": is no NumPy array, or is cut off: " + e, e);
             } catch (IOException closing) {
                 throw new UserError(name + ": cannot be read: " + closing, closing);
             }
@@ -146,6 +149,16 @@ public final class Npy implements AutoCloseable {
         }
         read += count;
         return r;
+    }
+
+    /** Leaves out the next rows. */
+    public void skip(long count) {
+        try {
+            in.skipNBytes(count * columns * bytes);
+        } catch (IOException e) {
+            throw new UserError(name + ": is cut off before row " + (read + count) + " of " + rows + ": " + e, e);
+        }
+        read += count;
     }
 
     /** The next rows as float32, one after the other; see {@link #nextBytes}. */

@@ -1,6 +1,7 @@
 package dev.zoetrope.curation;
 
 import dev.zoetrope.tensor.UserError;
+import java.io.Serializable;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -10,7 +11,7 @@ import java.util.regex.Pattern;
  * @param from in percent
  * @param to in percent
  */
-public record Band(double from, double to) {
+public record Band(double from, double to) implements Serializable {
     private static final Pattern TEXT = Pattern.compile("\\s*(\\d+(?:\\.\\d+)?)\\s*-\\s*(\\d+(?:\\.\\d+)?)\\s*");
 
     /** Everything. */

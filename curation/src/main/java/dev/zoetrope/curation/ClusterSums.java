@@ -16,11 +16,13 @@ public final class ClusterSums implements Serializable {
     private final double scale;
     private final long[] sums;
     private final long[] counts;
-    private double inertia;
+    private final double distanceScale;
+    private long distances;
 
-    private ClusterSums(int clusters, int width, double scale) {
+    private ClusterSums(int clusters, int width, double scale, double distanceScale) {
         this.width = width;
         this.scale = scale;
+        this.distanceScale = distanceScale;
         this.sums = new long[Math.multiplyExact(clusters, width)];
         this.counts = new long[clusters];
     }
@@ -32,7 +34,8 @@ public final class ClusterSums implements Serializable {
     public static ClusterSums of(int clusters, int width, long rows, double largest) {
         int bits = BITS - (64 - Long.numberOfLeadingZeros(Math.max(1, rows)));
         double unit = Math.scalb(1.0, Math.getExponent(Math.max(largest, Double.MIN_NORMAL)) + 1);
-        return new ClusterSums(clusters, width, Math.scalb(1.0, bits) / unit);
+        double furthest = 4.0 * width * unit * unit; // no squared distance is longer
+        return new ClusterSums(clusters, width, Math.scalb(1.0, bits) / unit, Math.scalb(1.0, bits) / furthest);
     }
 
     public void add(Embeddings rows, Centroids centroids) {
@@ -43,7 +46,7 @@ public final class ClusterSums implements Serializable {
                 sums[at + d] += Math.round(rows.at(i, d) * scale);
             }
             counts[nearest[i]]++;
-            inertia += centroids.squaredDistance(rows, i, nearest[i]);
+            distances += Math.round(centroids.squaredDistance(rows, i, nearest[i]) * distanceScale);
         }
     }
 
@@ -55,13 +58,13 @@ public final class ClusterSums implements Serializable {
         for (int c = 0; c < counts.length; c++) {
             counts[c] += other.counts[c];
         }
-        inertia += other.inertia;
+        distances += other.distances;
         return this;
     }
 
     /** The sum of the squared distances to the centroids that the rows were added for. */
     public double inertia() {
-        return inertia;
+        return distances / distanceScale;
     }
 
     /** Rows of a cluster. */

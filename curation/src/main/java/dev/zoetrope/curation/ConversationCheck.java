@@ -11,6 +11,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -89,6 +90,11 @@ public final class ConversationCheck {
         return r;
     }
 
+    /** Hands over every record of a file, one after the other. */
+    public static void each(Path file, Consumer<JsonNode> record) {
+        RecordFile.each(file, (r, row) -> record.accept(r));
+    }
+
     /** The first rule that the next record breaks; null for none. */
     public @Nullable Rule next(JsonNode record) {
         JsonNode id = record.path("id");
@@ -119,7 +125,9 @@ public final class ConversationCheck {
 
         boolean blank() {
             return !value.isTextual()
-                    || value.textValue().codePoints().allMatch(c -> Character.isWhitespace(c) || Character.isSpaceChar(c));
+                    || value.textValue()
+                            .codePoints()
+                            .allMatch(c -> Character.isWhitespace(c) || Character.isSpaceChar(c));
         }
 
         int marks() {

@@ -159,8 +159,7 @@ public record CoreSet(
             groups.values().forEach(g -> left.add(by.keep().of(g)));
         });
 
-        long[] deduplicated =
-                left.stream().mapToLong(Keep.Member::id).sorted().toArray();
+        long[] deduplicated = left.stream().mapToLong(Keep.Member::id).sorted().toArray();
         long[] afterText = band(deduplicated, by.similarity(), id -> similarity[rowOf.get(id)]);
         long[] afterCentroid = band(afterText, by.centroid(), id -> cosine[rowOf.get(id)]);
         return new CoreSet(

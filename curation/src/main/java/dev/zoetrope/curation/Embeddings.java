@@ -117,6 +117,13 @@ public final class Embeddings {
         return new Embeddings(r, width);
     }
 
+    /** A copy with zeros in one row. */
+    public Embeddings zeroed(int row) {
+        float[] r = values.clone();
+        Arrays.fill(r, row * width, (row + 1) * width, 0);
+        return new Embeddings(r, width);
+    }
+
     /** What makes a row unfit to be compared. */
     public enum Flaw {
         NONE,

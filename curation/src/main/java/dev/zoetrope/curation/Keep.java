@@ -49,7 +49,9 @@ public enum Keep {
                     case FAR ->
                         Comparator.comparingDouble(Member::distance).reversed().thenComparing(BY_ID);
                     case CLIP_SCORE_MAX ->
-                        Comparator.comparingDouble(Member::similarity).reversed().thenComparing(BY_ID);
+                        Comparator.comparingDouble(Member::similarity)
+                                .reversed()
+                                .thenComparing(BY_ID);
                 };
         List<Member> sorted = new ArrayList<>();
         component.forEach(sorted::add);

@@ -107,7 +107,8 @@ public record Mix(List<Part> parts) {
                 if (wanted(record, part.which)) {
                     counts[1]++;
                     try {
-                        sink.accept(new Mixed(number, row, part.format == Format.LLAVA ? record : converted(record, row, part)));
+                        sink.accept(new Mixed(
+                                number, row, part.format == Format.LLAVA ? record : converted(record, row, part)));
                     } catch (IOException e) {
                         throw new UncheckedIOException(e);
                     }

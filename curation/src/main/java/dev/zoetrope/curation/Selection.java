@@ -1,6 +1,7 @@
 package dev.zoetrope.curation;
 
 import dev.zoetrope.checkpoint.Check;
+import java.io.Serializable;
 
 /**
  * What a core set is chosen by, after Bunny (arXiv:2402.11530): near-duplicates inside clusters, then a band of the
@@ -13,7 +14,8 @@ import dev.zoetrope.checkpoint.Check;
  * @param sample how many rows are drawn at last; all where there are no more
  * @param seed of the sample
  */
-public record Selection(double threshold, Keep keep, Band similarity, Band centroid, long sample, long seed) {
+public record Selection(double threshold, Keep keep, Band similarity, Band centroid, long sample, long seed)
+        implements Serializable {
     private static final int SAMPLING = 2;
 
     /** What Bunny's core set of LAION-2B was chosen by, on CLIP ViT-L/14 and 100,000 clusters. */

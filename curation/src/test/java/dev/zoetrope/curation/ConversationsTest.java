@@ -27,7 +27,8 @@ class ConversationsTest {
     void imagesThatAreNotThereAreListedById() throws IOException {
         Files.createDirectories(folder.resolve("images/coco"));
         Files.createFile(folder.resolve("images/coco/a.jpg"));
-        Path file = write("r.json", "[" + FINE.formatted("one", "coco/a.jpg") + "," + FINE.formatted("two", "coco/b.jpg") + "]");
+        Path file = write(
+                "r.json", "[" + FINE.formatted("one", "coco/a.jpg") + "," + FINE.formatted("two", "coco/b.jpg") + "]");
         assertThat(ConversationCheck.file(file, folder.resolve("images")))
                 .containsExactly(new ConversationCheck.Broken(1, "two", ConversationCheck.Rule.IMAGE_DANGLING));
         assertThat(ConversationCheck.file(file, null)).isEmpty();

@@ -50,7 +50,8 @@ class CoreSetTest {
         }
         long[] ids = IntStream.range(0, 3 * originals).asLongStream().toArray();
         CoreSet set = deduplicate(Embeddings.of(all, WIDTH), ids, 0.95);
-        assertThat(set.component()).containsExactly(Arrays.stream(ids).map(i -> i % originals).toArray());
+        assertThat(set.component())
+                .containsExactly(Arrays.stream(ids).map(i -> i % originals).toArray());
         assertThat(set.deduplicated()).hasSize(originals);
     }
 

@@ -52,6 +52,8 @@ class ArchitectureTest {
                 .definedBy("dev.zoetrope.world..")
                 .layer("training")
                 .definedBy("dev.zoetrope.training..")
+                .layer("curation")
+                .definedBy("dev.zoetrope.curation..")
                 .layer("parity")
                 .definedBy("dev.zoetrope.parity..")
                 .layer("bench")
@@ -76,6 +78,9 @@ class ArchitectureTest {
                 .mayOnlyAccessLayers("tensor", "checkpoint", "media")
                 .whereLayer("training")
                 .mayOnlyAccessLayers("tensor", "checkpoint", "nn", "media", "schedulers", "models", "tasks", "world")
+                .whereLayer("curation")
+                .mayOnlyAccessLayers(
+                        "tensor", "checkpoint", "nn", "media", "schedulers", "models", "tasks", "world", "training")
                 .whereLayer("parity")
                 .mayOnlyBeAccessedByLayers("cli")
                 .whereLayer("bench")

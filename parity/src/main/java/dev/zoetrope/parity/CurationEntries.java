@@ -47,7 +47,8 @@ final class CurationEntries {
         Embeddings images = embeddings(c, "image_embeddings");
         try (Centroids centroids = new Centroids(embeddings(c, "centroids"))) {
             CoreSet set = coreSet(c, ids, images, centroids, by);
-            answers.put("cluster", of(Arrays.stream(set.cluster()).asLongStream().toArray()));
+            answers.put(
+                    "cluster", of(Arrays.stream(set.cluster()).asLongStream().toArray()));
             answers.put("component", of(set.component()));
             answers.put("deduplicated", of(set.deduplicated()));
             answers.put("after_text", of(set.afterText()));
@@ -62,8 +63,7 @@ final class CurationEntries {
                             .mapToLong(CoreSet.Rejection::code)
                             .toArray()));
             boolean fits = set.sample().length == Math.min(by.sample(), set.afterCentroid().length)
-                    && Arrays.stream(set.sample())
-                            .allMatch(id -> Arrays.binarySearch(set.afterCentroid(), id) >= 0)
+                    && Arrays.stream(set.sample()).allMatch(id -> Arrays.binarySearch(set.afterCentroid(), id) >= 0)
                     && Arrays.stream(set.sample()).distinct().count() == set.sample().length;
             answers.equal("a sample of after_centroid", true, fits);
             answers.equal(
@@ -113,9 +113,7 @@ final class CurationEntries {
             // lower than the reference is fine, and no error
             answers.put("inertia", Math.max(inertia, expected));
             answers.equal(
-                    "the same seed again",
-                    first.values().row(0),
-                    again.values().row(0));
+                    "the same seed again", first.values().row(0), again.values().row(0));
         }
     }
 
@@ -138,12 +136,15 @@ final class CurationEntries {
     private static void mix(Case c, Answers answers) {
         List<long[]> rows = new ArrayList<>();
         List<JsonNode> converted = new ArrayList<>();
-        List<Mix.Count> counts = Mix.bunny(c.file("base"), c.file("replacement")).each(m -> {
-            rows.add(new long[] {m.part(), m.row(), m.record().path("conversations").size()});
-            if (m.part() == 1) {
-                converted.add(m.record());
-            }
-        });
+        List<Mix.Count> counts = Mix.bunny(c.file("base"), c.file("replacement"))
+                .each(m -> {
+                    rows.add(new long[] {
+                        m.part(), m.row(), m.record().path("conversations").size()
+                    });
+                    if (m.part() == 1) {
+                        converted.add(m.record());
+                    }
+                });
         answers.put("source", column(rows, 0));
         answers.put("row", column(rows, 1));
         answers.put("turns", column(rows, 2));
