@@ -42,15 +42,21 @@ public record CoreSet(
     /** Why a row is set aside; the first reason that applies. */
     public enum Rejection {
         /** A number of the image's or the text's embedding is NaN or infinite. */
-        NOT_FINITE,
+        NOT_FINITE(1),
         /** The image's or the text's embedding is all zeros: it has no direction. */
-        ZERO,
+        ZERO(2),
         /** The id was seen in an earlier row that was not rejected. */
-        DUPLICATE_ID;
+        DUPLICATE_ID(3);
+
+        private final int code;
+
+        Rejection(int code) {
+            this.code = code;
+        }
 
         /** 1, 2, 3. */
         public int code() {
-            return ordinal() + 1;
+            return code;
         }
 
         /** What the flaws of both embeddings amount to; null for none. */
