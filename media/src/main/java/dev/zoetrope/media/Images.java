@@ -11,6 +11,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Supplier;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import javax.imageio.stream.MemoryCacheImageInputStream;
@@ -28,7 +29,24 @@ public final class Images {
     private static final int JPEG_QUALITY = 95;
     private static final int ORIENTATION = 0x112;
 
+    private static final ThreadLocal<Integer> MOST = ThreadLocal.withInitial(() -> MAX_PIXELS);
+
     private Images() {}
+
+    /**
+     * Reads under a narrower limit than {@link #MAX_PIXELS}, for pictures that come from strangers.
+     *
+     * @param pixels the most that a picture read within, by this thread, may have
+     */
+    public static <T> T within(int pixels, Supplier<T> reading) {
+        int before = MOST.get();
+        MOST.set(Math.min(pixels, before));
+        try {
+            return reading.get();
+        } finally {
+            MOST.set(before);
+        }
+    }
 
     /** Whether the turn that a camera noted in Exif is carried out. */
     public enum Orientation {
@@ -178,9 +196,10 @@ public final class Images {
         if (width < 1 || height < 1) {
             throw broken(name, "picture of " + width + "x" + height + " pixels");
         }
-        if ((long) width * height > MAX_PIXELS) {
+        int most = MOST.get();
+        if ((long) width * height > most) {
             throw new UserError(name + ": picture of " + width + "x" + height + " = " + (long) width * height
-                    + " pixels, at most " + MAX_PIXELS + " are read; make it smaller first");
+                    + " pixels, at most " + most + " are read; make it smaller first");
         }
     }
 

@@ -46,6 +46,11 @@ public final class BuiltIn {
 
     private BuiltIn() {}
 
+    /** Whether this build has the model. */
+    public static boolean has(String model) {
+        return BuiltIn.class.getResource(ROOT + model + "/" + INDEX) != null;
+    }
+
     /** The folder of a built-in model, unpacked if it is not there yet. */
     public static Path folder(String model) {
         String index = new String(read(model, INDEX), StandardCharsets.UTF_8);

@@ -286,6 +286,42 @@ public final class Chat implements AutoCloseable {
         return row;
     }
 
+    /**
+     * Takes up a conversation that is kept elsewhere, in the place of the one at hand. What both begin with is not computed
+     * again.
+     *
+     * @param said questions with their answers
+     */
+    public synchronized void resume(List<Turn> said) {
+        List<Image> before = images(turns);
+        List<Image> after = images(said);
+        if (after.size() > model.mostImages()) {
+            throw new UserError(model.name() + " takes at most " + model.mostImages()
+                    + " pictures in a conversation, and this one has " + after.size());
+        }
+        int same = 0;
+        while (same < Math.min(before.size(), after.size()) && before.get(same).equals(after.get(same))) {
+            same++;
+        }
+        if (same < before.size()) {
+            forget(); // tokens of pictures are told apart by their places only
+        }
+        turns.clear();
+        seen.subList(same, seen.size()).forEach(Tensor::close);
+        seen.subList(same, seen.size()).clear();
+        try (Autograd.Mode off = Autograd.off();
+                Scope s = Scope.open()) {
+            for (Image image : after.subList(same, after.size())) {
+                seen.add(Scope.detach(model.look(image)));
+            }
+        }
+        turns.addAll(said);
+    }
+
+    private static List<Image> images(List<Turn> turns) {
+        return turns.stream().flatMap(t -> t.images().stream()).toList();
+    }
+
     /** What was said so far. */
     public synchronized List<Turn> history() {
         return List.copyOf(turns);

@@ -1,20 +1,24 @@
 package dev.zoetrope.tasks;
 
+import dev.zoetrope.media.Image;
+import java.util.List;
+import java.util.function.Supplier;
+
 /** Counts steps and their time on the way to the one who waits. */
 final class Clock {
-    private final Progress progress;
+    private final ImageListener listener;
     private final long started = System.nanoTime();
     private long last = started;
     private int steps;
 
-    Clock(Progress progress) {
-        this.progress = progress;
+    Clock(ImageListener listener) {
+        this.listener = listener;
     }
 
-    boolean step(int step, int all) {
+    boolean step(int step, int all, Supplier<List<Image>> preview) {
         last = System.nanoTime();
         steps++;
-        return progress.step(step, all);
+        return listener.step(step, all, preview);
     }
 
     double secondsPerStep() {

@@ -20,7 +20,7 @@ import java.util.Map;
 public final class ImageToImage implements AutoCloseable {
     private final PictureModel model;
 
-    private ImageToImage(PictureModel model) {
+    ImageToImage(PictureModel model) {
         this.model = model;
     }
 

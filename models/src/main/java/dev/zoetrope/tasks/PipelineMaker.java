@@ -77,12 +77,12 @@ final class PipelineMaker implements VideoMaker {
     }
 
     @Override
-    public double make(Request r, Progress progress, Consumer<Image> frames) {
-        Clock clock = new Clock(progress);
+    public double make(Request r, ImageListener listener, Consumer<Image> frames) {
+        Clock clock = new Clock(listener);
         try (Scope s = Scope.open();
                 RandomSource random = RandomSource.of(r.seed())) {
             Tensor made = pipeline.sample(
-                    wanted(r), random::normal, (step, steps, prediction, latents) -> clock.step(step, steps));
+                    wanted(r), random::normal, (step, steps, prediction, latents) -> clock.step(step, steps, List::of));
             VideoTensors.toClip(made.select(0, 0), r.fps()).frames().stream()
                     .limit(r.frames())
                     .forEach(frames);

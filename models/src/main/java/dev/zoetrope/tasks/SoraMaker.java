@@ -83,17 +83,31 @@ final class SoraMaker implements VideoMaker {
     }
 
     @Override
-    public double make(Request r, Progress progress, Consumer<Image> frames) {
+    public double make(Request r, ImageListener listener, Consumer<Image> frames) {
         Cut sink = new Cut(r.frames(), frames);
-        Clock clock = new Clock(progress);
+        Clock clock = new Clock(listener);
         int groups = model.autoencoder().config().groups(r.frames());
         Sora.Sampling sampling = new Sora.Sampling(r.frames(), r.width(), r.height(), r.steps(), r.guidanceScale());
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open();
-                Windows windows = new Windows(model, r.prompt(), r.negative(), r.seed(), sampling, clock::step)) {
+                Windows windows = new Windows(
+                        model,
+                        r.prompt(),
+                        r.negative(),
+                        r.seed(),
+                        sampling,
+                        (step, steps, clean) -> clock.step(step, steps, () -> preview(clean)))) {
             make(r, groups, windows, sink);
         }
         return clock.secondsPerStep();
+    }
+
+    /** The frames of the window at hand as they are foreseen. */
+    private List<Image> preview(Tensor latents) {
+        try (Scope s = Scope.open()) {
+            Tensor video = model.autoencoder().decode(latents).select(0, 0);
+            return VideoTensors.toClip(video, 1).frames();
+        }
     }
 
     private void make(Request r, int groups, Windows windows, Cut sink) {

@@ -28,6 +28,11 @@ public final class TextToImage implements AutoCloseable {
         return new TextToImage(PictureModel.load(folderOrFile));
     }
 
+    /** The same model for changing pictures; closed with this one. */
+    public ImageToImage forPictures() {
+        return new ImageToImage(model);
+    }
+
     /** One picture with the steps, guidance and size that the model is used with. */
     public ImageRequest defaults(String prompt) {
         return ImageRequest.of(model.defaults(prompt));

@@ -201,6 +201,15 @@ public final class TextToVideo implements AutoCloseable {
         return maker.fitted(r);
     }
 
+    /**
+     * Refuses what this model cannot make.
+     *
+     * @throws UserError that says why, and what it can
+     */
+    public void check(Request r) {
+        maker.check(r);
+    }
+
     /** What a file made by this model from this request says of itself. */
     public Map<String, String> settings(Request r) {
         return r.settings(name);
@@ -221,8 +230,22 @@ public final class TextToVideo implements AutoCloseable {
      * @throws java.util.concurrent.CancellationException when progress says stop
      */
     public GeneratedVideo generate(Request r, Progress progress) {
+        return watch(r, listener(progress));
+    }
+
+    private static ImageListener listener(Progress progress) {
+        return (step, steps, preview) -> progress.step(step, steps);
+    }
+
+    /**
+     * A clip whose making can be watched.
+     *
+     * @param listener told after each step, with the frames as they are foreseen
+     * @throws java.util.concurrent.CancellationException when the listener says stop
+     */
+    public GeneratedVideo watch(Request r, ImageListener listener) {
         List<Image> frames = new ArrayList<>();
-        double seconds = generate(r, progress, frames::add);
+        double seconds = make(r, listener, frames::add);
         return new GeneratedVideo(new Clip(frames, r.fps()), settings(r), unknownWords(r.prompt()), seconds);
     }
 
@@ -233,9 +256,13 @@ public final class TextToVideo implements AutoCloseable {
      * @param frames told of each frame in turn; where a clip is extended, of the new ones only
      * @return seconds of a step
      */
-    public synchronized double generate(Request r, Progress progress, Consumer<Image> frames) {
-        maker.check(r);
-        return maker.make(r, progress, frames);
+    public double generate(Request r, Progress progress, Consumer<Image> frames) {
+        return make(r, listener(progress), frames);
+    }
+
+    private synchronized double make(Request r, ImageListener listener, Consumer<Image> frames) {
+        check(r);
+        return maker.make(r, listener, frames);
     }
 
     @Override

@@ -20,7 +20,7 @@ interface VideoMaker extends AutoCloseable {
      * @param frames told of each new frame in turn
      * @return seconds of a step
      */
-    double make(Request r, Progress progress, Consumer<Image> frames);
+    double make(Request r, ImageListener listener, Consumer<Image> frames);
 
     /** Words of a prompt that the model has never seen. */
     List<String> unknownWords(String prompt);

@@ -39,12 +39,15 @@ public final class ZeroShot implements AutoCloseable {
     private final List<String> labels;
     private final List<String> templates;
     private final Tensor classes; // [label, width]
+    private final boolean owner;
 
-    private ZeroShot(Embed model, List<String> labels, List<String> templates, Tensor classes) {
+    private ZeroShot(
+            Embed model, List<String> labels, List<String> templates, Tensor classes, boolean owner) {
         this.model = model;
         this.labels = labels;
         this.templates = templates;
         this.classes = classes;
+        this.owner = owner;
     }
 
     /** @param templates sentences with {@code {}} for the name; empty for the model's own */
@@ -55,14 +58,26 @@ public final class ZeroShot implements AutoCloseable {
 
     /** Takes the model over: it is closed with the task. */
     public static ZeroShot of(Embed model, List<String> labels, List<String> templates) {
+        try {
+            return make(model, labels, templates, true);
+        } catch (RuntimeException e) {
+            model.close();
+            throw e;
+        }
+    }
+
+    /** With a model that stays its owner's and must stay open as long as this. */
+    public static ZeroShot with(Embed model, List<String> labels, List<String> templates) {
+        return make(model, labels, templates, false);
+    }
+
+    private static ZeroShot make(Embed model, List<String> labels, List<String> templates, boolean owner) {
         check(labels, templates);
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open()) {
             List<String> used = templates.isEmpty() ? List.of(model.template()) : List.copyOf(templates);
-            return new ZeroShot(model, List.copyOf(labels), used, Scope.detach(classes(model, labels, used)));
-        } catch (RuntimeException e) {
-            model.close();
-            throw e;
+            Tensor classes = Scope.detach(classes(model, labels, used));
+            return new ZeroShot(model, List.copyOf(labels), used, classes, owner);
         }
     }
 
@@ -143,6 +158,8 @@ public final class ZeroShot implements AutoCloseable {
     @Override
     public void close() {
         classes.close();
-        model.close();
+        if (owner) {
+            model.close();
+        }
     }
 }

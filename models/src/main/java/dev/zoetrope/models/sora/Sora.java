@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.function.BiPredicate;
 import org.jspecify.annotations.Nullable;
 
@@ -148,7 +149,7 @@ public final class Sora implements AutoCloseable {
      * @param negatives what to keep away from, one a prompt; empty for nothing
      * @param progress told (step, steps) after each step; false stops
      * @return {@code [B, 3, T, H, W]} in -1..1, owned by the innermost scope
-     * @throws java.util.concurrent.CancellationException when progress says stop
+     * @throws CancellationException when progress says stop
      */
     public Tensor sample(
             List<String> prompts,
@@ -165,7 +166,8 @@ public final class Sora implements AutoCloseable {
                 }
             }
             CaptionEncoder.Encoded captions = encode(prompts, p.guided() ? negatives : List.of());
-            Tensor z = denoise(Tensor.stack(0, noise), captions, p, 0, null, progress); // [B, K, G, h, w]
+            Observer observer = (step, steps, clean) -> progress.test(step, steps);
+            Tensor z = denoise(Tensor.stack(0, noise), captions, p, 0, null, observer); // [B, K, G, h, w]
             return s.keep(autoencoder.decode(z).narrow(2, 0, p.frames()).clamp(-1, 1));
         }
     }
@@ -199,7 +201,7 @@ public final class Sora implements AutoCloseable {
             Sampling p,
             int from,
             @Nullable Given given,
-            BiPredicate<Integer, Integer> progress) {
+            Observer observer) {
         try (Scope s = Scope.open()) {
             @Nullable Tensor known = given == null ? null : given.known().reshape(1, 1, -1, 1, 1);
             Tensor z = start;
@@ -212,9 +214,9 @@ public final class Sora implements AutoCloseable {
                     }
                     // Euler along (clean - z) / (1 - t)
                     z = step.keep(z.add(clean.sub(z).mul((time(i + 1, p) - t) / (1 - t))));
-                }
-                if (!progress.test(i + 1 - from, p.steps() - from)) {
-                    throw new java.util.concurrent.CancellationException("stopped after step " + (i + 1 - from));
+                    if (!observer.step(i + 1 - from, p.steps() - from, clean)) {
+                        throw new CancellationException("stopped after step " + (i + 1 - from));
+                    }
                 }
             }
             return s.keep(z);
@@ -225,6 +227,18 @@ public final class Sora implements AutoCloseable {
     Tensor noised(Tensor clean, Tensor noise, int from, Sampling p) {
         double t = time(from, p);
         return noise.mul(1 - t).add(clean.mul(t));
+    }
+
+    /** Sees each step on the way from noise to latents. */
+    @FunctionalInterface
+    public interface Observer {
+        /**
+         * @param step steps done
+         * @param steps steps in all
+         * @param clean what the network now takes for the end, {@code [B, K, G, h, w]}; gone after the call
+         * @return whether to go on
+         */
+        boolean step(int step, int steps, Tensor clean);
     }
 
     /** Captions, then what to keep away from, one each where guidance needs it. */

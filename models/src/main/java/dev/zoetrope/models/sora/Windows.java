@@ -8,7 +8,6 @@ import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.BiPredicate;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -37,7 +36,7 @@ public final class Windows implements AutoCloseable {
     private final CaptionEncoder.Encoded captions;
     private final Scope scope;
     private final Autograd.Mode off;
-    private final BiPredicate<Integer, Integer> progress;
+    private final Sora.Observer observer;
     private int stepsDone;
     private int stepsInAll;
 
@@ -48,10 +47,10 @@ public final class Windows implements AutoCloseable {
             String negative,
             long seed,
             Sampling sampling,
-            BiPredicate<Integer, Integer> progress) {
+            Sora.Observer observer) {
         this.model = model;
         this.sampling = sampling;
-        this.progress = progress;
+        this.observer = observer;
         this.random = RandomSource.of(seed);
         this.off = Autograd.off();
         this.scope = Scope.open();
@@ -202,9 +201,9 @@ public final class Windows implements AutoCloseable {
         try (Scope s = Scope.open()) {
             Tensor noise = random.normal(model.latentShape(sampling, groups)).unsqueeze(0);
             Tensor start = video == null ? noise : model.noised(video, noise, skipped, sampling);
-            Tensor z = model.denoise(start, captions, sampling, skipped, given, (step, steps) -> {
+            Tensor z = model.denoise(start, captions, sampling, skipped, given, (step, steps, clean) -> {
                 stepsDone = before + step;
-                return progress.test(stepsDone, stepsInAll);
+                return observer.step(stepsDone, stepsInAll, clean);
             });
             return s.keep(z.select(0, 0));
         }

@@ -65,6 +65,29 @@ public final class Desk implements AutoCloseable {
         return ask(points, before == null ? null : before.box);
     }
 
+    /** What the first click there would give; nothing is clicked. */
+    public Candidate look(double x, double y) {
+        return picture.answer(Prompt.at(x, y)).best();
+    }
+
+    /** All candidates of the last click, of which {@link #candidate} is one; none before the first. */
+    public List<Candidate> candidates() {
+        State s = states.peek();
+        return s == null ? List.of() : s.answer.candidates();
+    }
+
+    /** The clicks that count now. */
+    public List<Point> points() {
+        State s = states.peek();
+        return s == null ? List.of() : s.points;
+    }
+
+    /** The box that counts now; null for none. */
+    public @Nullable Box box() {
+        State s = states.peek();
+        return s == null ? null : s.box;
+    }
+
     /** A box around what is wanted. */
     public Answer box(Box box) {
         State before = states.peek();
