@@ -375,19 +375,9 @@ final class Annotate implements Runnable {
             Item item = items.get(i);
             Image image = Images.read(item.file());
             String name = String.valueOf(item.file().getFileName());
-            List<Sa1b.Entry> entries = item.annotations().stream()
-                    .map(a -> new Sa1b.Entry(
-                            a.id(),
-                            a.mask(),
-                            a.mask().mask().box(),
-                            a.predictedIou(),
-                            a.stability(),
-                            new Box(0, 0, image.width(), image.height()),
-                            a.points()))
-                    .toList();
             String fromThere =
                     output.toAbsolutePath().normalize().relativize(item.file()).toString();
-            new Sa1b(i + 1L, fromThere, image.width(), image.height(), entries).write(output.resolve(name + ".json"));
+            Sa1b.of(i + 1L, fromThere, image.width(), image.height(), item).write(output.resolve(name + ".json"));
             Images.write(
                     Mask.overlay(
                             image,

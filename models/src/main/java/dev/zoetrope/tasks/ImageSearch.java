@@ -40,11 +40,13 @@ public final class ImageSearch implements AutoCloseable {
     private final Path folder;
     private final Embed model;
     private final VectorIndex index;
+    private final boolean owner;
 
-    private ImageSearch(Path folder, Embed model, VectorIndex index) {
+    private ImageSearch(Path folder, Embed model, VectorIndex index, boolean owner) {
         this.folder = folder;
         this.model = model;
         this.index = index;
+        this.owner = owner;
     }
 
     /**
@@ -56,15 +58,24 @@ public final class ImageSearch implements AutoCloseable {
      */
     public static ImageSearch open(Path folder, Path index, Embed model) {
         try {
-            if (!Files.isDirectory(folder)) {
-                throw new UserError(folder + ": there is no such folder to search in");
-            }
-            String owner = "the model " + model.name() + " (" + model.width() + " numbers)";
-            return new ImageSearch(folder, model, VectorIndex.open(index, owner));
+            return make(folder, index, model, true);
         } catch (RuntimeException e) {
             model.close();
             throw e;
         }
+    }
+
+    /** The same with a model that stays its owner's. */
+    public static ImageSearch with(Path folder, Path index, Embed model) {
+        return make(folder, index, model, false);
+    }
+
+    private static ImageSearch make(Path folder, Path index, Embed model, boolean owner) {
+        if (!Files.isDirectory(folder)) {
+            throw new UserError(folder + ": there is no such folder to search in");
+        }
+        String made = "the model " + model.name() + " (" + model.width() + " numbers)";
+        return new ImageSearch(folder, model, VectorIndex.open(index, made), owner);
     }
 
     /**
@@ -162,7 +173,9 @@ public final class ImageSearch implements AutoCloseable {
         try {
             index.close();
         } finally {
-            model.close();
+            if (owner) {
+                model.close();
+            }
         }
     }
 }

@@ -99,6 +99,25 @@ public final class Serve implements Runnable {
             description = "Fetch pictures that requests name by https from public addresses (default: refused).")
     private boolean remoteImages;
 
+    @Option(
+            names = "--pictures",
+            paramLabel = "DIR",
+            description = "A folder that the studio searches in and annotates (default: drawn pictures of Carousel).")
+    private List<Path> pictures = List.of();
+
+    @Option(
+            names = "--session",
+            paramLabel = "FILE",
+            description = "A session of zoetrope annotate (default: one of each folder of --pictures).")
+    private List<Path> sessions = List.of();
+
+    @Option(
+            names = "--runs",
+            paramLabel = "DIR",
+            defaultValue = "runs",
+            description = "Folder of the trainings that the studio shows (default: ${DEFAULT-VALUE}).")
+    private Path runs;
+
     @Mixin
     private EngineOptions engine;
 
@@ -107,7 +126,16 @@ public final class Serve implements Runnable {
         PrintWriter out = spec.commandLine().getOut();
         Keys known = keys == null ? Keys.none() : Keys.read(keys);
         Server.Settings settings = new Server.Settings(
-                host, port, data, database, models, !noBuiltIn, known, limits(), remoteImages);
+                host,
+                port,
+                data,
+                database,
+                models,
+                !noBuiltIn,
+                known,
+                limits(),
+                remoteImages,
+                new Server.Shown(pictures, sessions, runs));
         engine.start(spec.commandLine().getErr());
         CountDownLatch end = new CountDownLatch(1);
         CountDownLatch ended = new CountDownLatch(1);

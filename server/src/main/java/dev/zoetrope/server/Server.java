@@ -1,5 +1,6 @@
 package dev.zoetrope.server;
 
+import dev.zoetrope.tasks.annotation.AnnotationSession;
 import dev.zoetrope.tensor.UserError;
 import io.javalin.Javalin;
 import io.javalin.config.JavalinConfig;
@@ -11,7 +12,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.eclipse.jetty.server.HttpConfiguration;
@@ -45,6 +48,7 @@ public final class Server implements AutoCloseable {
      * @param models folders or names on the hub, with {@code NAME=} in front for another name
      * @param builtIn whether the models that come with Zoetrope are served too
      * @param remoteImages whether pictures are fetched from public https addresses
+     * @param shown what the studio shows of this machine
      */
     public record Settings(
             String host,
@@ -55,7 +59,8 @@ public final class Server implements AutoCloseable {
             boolean builtIn,
             Keys keys,
             Limits limits,
-            boolean remoteImages) {
+            boolean remoteImages,
+            Shown shown) {
         public Settings {
             models = List.copyOf(models);
             if (port < 0 || port > 65_535) {
@@ -70,19 +75,36 @@ public final class Server implements AutoCloseable {
         /** The built-in models on this machine only, on any free port. */
         public static Settings local(Path data) {
             return new Settings(
-                    "127.0.0.1", 0, data, null, List.of(), true, Keys.none(), Limits.standard(), false);
+                    "127.0.0.1", 0, data, null, List.of(), true, Keys.none(), Limits.standard(), false, Shown.SAMPLES);
         }
 
         public Settings withModels(boolean andBuiltIn, String... names) {
-            return new Settings(host, port, data, database, List.of(names), andBuiltIn, keys, limits, remoteImages);
+            return new Settings(host, port, data, database, List.of(names), andBuiltIn, keys, limits, remoteImages, shown);
         }
 
         public Settings withKeys(Keys value) {
-            return new Settings(host, port, data, database, models, builtIn, value, limits, remoteImages);
+            return new Settings(host, port, data, database, models, builtIn, value, limits, remoteImages, shown);
         }
 
         public Settings withLimits(Limits value) {
-            return new Settings(host, port, data, database, models, builtIn, keys, value, remoteImages);
+            return new Settings(host, port, data, database, models, builtIn, keys, value, remoteImages, shown);
+        }
+    }
+
+    /**
+     * What the studio shows of this machine.
+     *
+     * @param pictures folders to search in and to annotate; none for pictures of Carousel
+     * @param sessions annotation sessions' files; none for one of each folder of pictures
+     * @param runs folder of trainings' run folders; null for none
+     */
+    public record Shown(List<Path> pictures, List<Path> sessions, @Nullable Path runs) {
+        /** Pictures of Carousel, and no trainings. */
+        public static final Shown SAMPLES = new Shown(List.of(), List.of(), null);
+
+        public Shown {
+            pictures = List.copyOf(pictures);
+            sessions = List.copyOf(sessions);
         }
     }
 
@@ -188,6 +210,7 @@ public final class Server implements AutoCloseable {
         });
         r.before("/v1/*", guard::key);
         r.before("/metrics", guard::key);
+        r.before("/studio/api/*", guard::key);
         r.after(metrics::end);
 
         r.get("/healthz", ctx -> ctx.contentType("text/plain").result("ok"));
@@ -218,10 +241,72 @@ public final class Server implements AutoCloseable {
         r.post("/v1/classify", seeing::classify);
         r.post("/v1/segment", seeing::segment);
 
+        studio(r, guard, inputs);
+
         r.exception(Exception.class, Server::failed);
         r.exception(HttpResponseException.class, Server::failed);
         r.error(404, ctx -> unknown(ctx, 404));
         r.error(405, ctx -> unknown(ctx, 405));
+    }
+
+    private void studio(RoutesConfig r, Guard guard, Inputs inputs) {
+        StudioFiles files = new StudioFiles();
+        r.get("/", files::index);
+        r.get("/studio/files/{file}", files::file);
+        r.post("/studio/login", ctx -> {
+            guard.login(ctx, inputs.body(ctx).require("key"));
+            Answers.json(ctx, Map.of("ok", true));
+        });
+        StudioApi studio = new StudioApi(models, jobs, inputs, settings.limits);
+        r.post("/studio/api/jobs", studio::create);
+        r.get("/studio/api/jobs", studio::list);
+        r.get("/studio/api/jobs/{id}/events", studio::events);
+
+        List<Path> folders = settings.shown.pictures;
+        if (folders.isEmpty()) {
+            Path samples = settings.data.resolve("carousel");
+            Samples.draw(samples);
+            folders = List.of(samples);
+        }
+        Pictures pictures = new Pictures(folders);
+        SearchApi search = new SearchApi(models, pictures, inputs, settings.data.resolve("search"));
+        r.get("/studio/api/folders", search::folders);
+        r.get("/studio/api/folders/{folder}", search::browse);
+        r.get("/studio/api/folders/{folder}/{id}", search::picture);
+        r.post("/studio/api/folders/{folder}/search", search::find);
+
+        AnnotateApi annotate = new AnnotateApi(models, inputs, sessions(pictures));
+        r.get("/studio/api/sessions", annotate::sessions);
+        r.get("/studio/api/sessions/{session}", annotate::items);
+        r.get("/studio/api/sessions/{session}/export", annotate::export);
+        r.get("/studio/api/sessions/{session}/{number}", annotate::open);
+        r.get("/studio/api/sessions/{session}/{number}/picture", annotate::picture);
+        r.post("/studio/api/sessions/{session}/{number}/hover", annotate::hover);
+        r.post("/studio/api/sessions/{session}/{number}", annotate::act);
+
+        RunsApi runs = new RunsApi(settings.shown.runs);
+        r.get("/studio/api/runs", runs::list);
+        r.get("/studio/api/runs/{run}", runs::curves);
+        r.get("/studio/api/runs/{run}/{name}", runs::sample);
+    }
+
+    private List<AnnotationSession> sessions(Pictures pictures) {
+        List<AnnotationSession> all = new ArrayList<>();
+        settings.shown.sessions.forEach(f -> all.add(AnnotationSession.open(f)));
+        if (all.isEmpty()) {
+            for (Pictures.Folder f : pictures.all()) {
+                Path file = settings.data.resolve("sessions").resolve(f.name() + ".json");
+                List<Path> files = List.copyOf(f.files().values());
+                if (Files.exists(file)) {
+                    AnnotationSession s = AnnotationSession.open(file);
+                    s.add(files);
+                    all.add(s);
+                } else {
+                    all.add(AnnotationSession.create(file, files));
+                }
+            }
+        }
+        return all;
     }
 
     private static void failed(Exception e, Context ctx) {

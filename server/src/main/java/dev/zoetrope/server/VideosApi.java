@@ -7,16 +7,23 @@ import dev.zoetrope.server.Job.Kind;
 import dev.zoetrope.server.Job.Status;
 import io.javalin.http.Context;
 import java.io.IOException;
-import java.nio.file.Files;
+import java.io.UncheckedIOException;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** {@code /v1/videos}: jobs that make clips. */
 final class VideosApi {
     private static final int MOST_LISTED = 100;
+    private static final Pattern RANGE = Pattern.compile("bytes=(\\d{0,15})-(\\d{0,15})");
 
     private final Models models;
     private final Jobs jobs;
@@ -147,11 +154,38 @@ final class VideosApi {
                 };
         ctx.header("Cache-Control", "private, max-age=86400, immutable");
         ctx.header("Content-Disposition", "inline; filename=\"" + name + "." + ending + "\"");
-        try {
-            ctx.writeSeekableStream(Files.newInputStream(file), type, Files.size(file));
-        } catch (IOException e) {
+        ctx.header("Accept-Ranges", "bytes");
+        try (FileChannel in = FileChannel.open(file)) {
+            long[] part = part(ctx.header("Range"), in.size());
+            ctx.res().setContentType(type);
+            ctx.res().setContentLengthLong(part[1] - part[0]);
+            if (part[1] - part[0] < in.size()) {
+                ctx.status(206);
+                ctx.header("Content-Range", "bytes " + part[0] + "-" + (part[1] - 1) + "/" + in.size());
+            }
+            WritableByteChannel out = Channels.newChannel(ctx.res().getOutputStream());
+            for (long at = part[0]; at < part[1]; ) {
+                at += in.transferTo(at, part[1] - at, out);
+            }
+        } catch (NoSuchFileException e) {
             throw ApiError.notFound("not_found", "the result is not there any more");
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
+    }
+
+    /** From where to where, the end exclusive: the one range that is asked for, or all. */
+    private static long[] part(@Nullable String range, long size) {
+        Matcher m = RANGE.matcher(range == null ? "" : range);
+        if (m.matches() && !(m.group(1).isEmpty() && m.group(2).isEmpty())) {
+            boolean last = m.group(1).isEmpty(); // so many bytes at the end
+            long from = last ? Math.max(0, size - Long.parseLong(m.group(2))) : Long.parseLong(m.group(1));
+            long to = last || m.group(2).isEmpty() ? size : Math.min(size, Long.parseLong(m.group(2)) + 1);
+            if (from < to) {
+                return new long[] {from, to};
+            }
+        }
+        return new long[] {0, size};
     }
 
     /** As OpenAI describes a video, and all settings beside. */

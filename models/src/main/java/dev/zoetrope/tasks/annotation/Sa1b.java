@@ -57,6 +57,57 @@ public record Sa1b(long imageId, String fileName, int width, int height, List<En
         return new Sa1b(imageId, fileName, width, height, entries);
     }
 
+    /** What a session holds of a picture. */
+    public static Sa1b of(
+            long imageId, String fileName, int width, int height, AnnotationSession.Item item) {
+        Box whole = new Box(0, 0, width, height);
+        return new Sa1b(
+                imageId,
+                fileName,
+                width,
+                height,
+                item.annotations().stream()
+                        .map(a -> new Entry(
+                                a.id(),
+                                a.mask(),
+                                a.mask().mask().box(),
+                                a.predictedIou(),
+                                a.stability(),
+                                whole,
+                                a.points()))
+                        .toList());
+    }
+
+    /**
+     * Several pictures in the form of COCO's instances, all of one category.
+     *
+     * @return the text of the file
+     */
+    public static String coco(List<Sa1b> pictures) {
+        List<Map<String, Object>> images = new ArrayList<>();
+        List<Map<String, Object>> annotations = new ArrayList<>();
+        for (Sa1b p : pictures) {
+            Map<String, Object> image = new LinkedHashMap<>();
+            image.put("id", p.imageId);
+            image.put("width", p.width);
+            image.put("height", p.height);
+            image.put("file_name", p.fileName);
+            images.add(image);
+            for (Entry e : p.annotations) {
+                Map<String, Object> a = annotation(annotations.size() + 1L, e.mask, e.box, e.predictedIou, e.stability);
+                a.put("image_id", p.imageId);
+                a.put("category_id", 1);
+                a.put("iscrowd", 0);
+                annotations.add(a);
+            }
+        }
+        Map<String, Object> all = new LinkedHashMap<>();
+        all.put("images", images);
+        all.put("annotations", annotations);
+        all.put("categories", List.of(Map.of("id", 1, "name", "object")));
+        return text(all);
+    }
+
     public static Sa1b read(Path file) {
         Json j = Json.read(file);
         Json image = j.requireAt("image");
