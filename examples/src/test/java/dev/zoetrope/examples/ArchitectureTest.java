@@ -85,7 +85,11 @@ class ArchitectureTest {
                 .mayOnlyBeAccessedByLayers("cli")
                 .whereLayer("bench")
                 .mayOnlyBeAccessedByLayers("cli")
+                .layer("server")
+                .definedBy("dev.zoetrope.server..")
                 .whereLayer("cli")
+                .mayOnlyBeAccessedByLayers("server")
+                .whereLayer("server")
                 .mayNotBeAccessedByAnyLayer()
                 .check(CLASSES);
     }

@@ -15,7 +15,7 @@ import java.util.UUID;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Predicate;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** {@code /v1/chat/completions}: conversations about pictures, or without any. */
@@ -51,7 +51,7 @@ final class ChatApi {
         if (body.get("stream", false)) {
             stream(ctx, model, talk, options, stops, head, body.at("stream_options").get("include_usage", false));
         } else {
-            StopTexts text = new StopTexts(stops, piece -> true);
+            StopTexts text = new StopTexts(stops, piece -> {});
             Chat.Answer answer = model.lane()
                     .submit(flag -> ask(model, talk, options, text, flag))
                     .await(new Presence(ctx));
@@ -263,12 +263,12 @@ final class ChatApi {
     /** Lets an answer pass up to the first of the texts that end it. */
     static final class StopTexts {
         private final List<String> stops;
-        private final Predicate<String> out;
+        private final Consumer<String> out;
         private final StringBuilder text = new StringBuilder();
         private int passed;
         private boolean stopped;
 
-        StopTexts(List<String> stops, Predicate<String> out) {
+        StopTexts(List<String> stops, Consumer<String> out) {
             this.stops = stops;
             this.out = out;
         }
@@ -308,7 +308,7 @@ final class ChatApi {
 
         private void pass(int end) {
             if (end > passed) {
-                out.test(text.substring(passed, end));
+                out.accept(text.substring(passed, end));
                 passed = end;
             }
         }

@@ -20,6 +20,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -39,6 +41,7 @@ final class Jobs implements AutoCloseable {
     private final Models models;
     private final Limits limits;
     private final Map<String, Live> live = new ConcurrentHashMap<>();
+    private final Map<Model, Semaphore> bells = new ConcurrentHashMap<>();
     private final List<Thread> threads = new ArrayList<>();
     private volatile boolean closing;
 
@@ -97,9 +100,7 @@ final class Jobs implements AutoCloseable {
             Images.write(input, results.input(id));
         }
         store.add(job);
-        synchronized (this) {
-            notifyAll();
-        }
+        bell(model).release();
         return job;
     }
 
@@ -161,6 +162,11 @@ final class Jobs implements AutoCloseable {
         return System.currentTimeMillis() + limits.keep().toMillis();
     }
 
+    /** Rings when a job comes. */
+    private Semaphore bell(Model model) {
+        return bells.computeIfAbsent(model, m -> new Semaphore(0));
+    }
+
     private static long lease() {
         return System.currentTimeMillis() + LEASE_MILLIS;
     }
@@ -172,7 +178,9 @@ final class Jobs implements AutoCloseable {
                 if (job.isPresent()) {
                     run(job.get(), model);
                 } else {
-                    pause(LOOK_MILLIS);
+                    if (bell(model).tryAcquire(LOOK_MILLIS, TimeUnit.MILLISECONDS)) {
+                        bell(model).drainPermits();
+                    }
                 }
             } catch (InterruptedException e) {
                 return;
@@ -187,18 +195,13 @@ final class Jobs implements AutoCloseable {
 
     private void sleep() {
         try {
-            pause(LOOK_MILLIS);
+            Thread.sleep(LOOK_MILLIS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             closing = true;
         }
     }
 
-    private synchronized void pause(long millis) throws InterruptedException {
-        if (!closing) {
-            wait(millis);
-        }
-    }
 
     private void run(Job job, Model model) {
         Live watched = new Live();
@@ -223,7 +226,7 @@ final class Jobs implements AutoCloseable {
                 store.giveBack(job.id());
             }
         } catch (ApiError e) {
-            if (e.status() == 429 || e.status() == 503 && e.retryAfter() > 0) { // the model is busy: later
+            if (e.status() == 429 || (e.status() == 503 && e.retryAfter() > 0)) { // the model is busy: later
                 store.giveBack(job.id());
                 sleep();
             } else {
@@ -324,9 +327,7 @@ final class Jobs implements AutoCloseable {
     @Override
     public void close() {
         closing = true;
-        synchronized (this) {
-            notifyAll();
-        }
+        bells.values().forEach(Semaphore::release);
         for (Thread t : threads) {
             try {
                 if (t.getName().equals("jobs-expiry")) {

@@ -48,7 +48,7 @@ public final class Keys {
             if (line.isBlank() || line.startsWith("#")) {
                 continue;
             }
-            String[] words = line.strip().split("\\s+");
+            String[] words = line.strip().split("\\s+", 3);
             if (words.length != 2 || !NAME.matcher(words[0]).matches() || !HASH.matcher(words[1]).matches()) {
                 throw new UserError(file + ": line " + number
                         + " is not NAME and SHA-256; keys are made by zoetrope serve key NAME --api-key-file " + file);

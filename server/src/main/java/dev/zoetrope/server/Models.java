@@ -62,7 +62,7 @@ final class Models implements AutoCloseable {
     }
 
     static String mebibytes(long bytes) {
-        return (bytes + (1 << 20) - 1 >> 20) + " MiB";
+        return ((bytes + (1 << 20) - 1) >> 20) + " MiB";
     }
 
     List<Model> all() {

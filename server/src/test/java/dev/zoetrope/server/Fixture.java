@@ -85,7 +85,7 @@ final class Fixture implements AutoCloseable {
 
     /** The job when it is over. */
     Json finished(String id) {
-        long until = System.nanoTime() + Duration.ofSeconds(120).toNanos();
+        long until = System.nanoTime() + Duration.ofMinutes(3).toNanos();
         while (System.nanoTime() < until) {
             Json job = get("/v1/videos/" + id).json();
             String status = job.require("status");
