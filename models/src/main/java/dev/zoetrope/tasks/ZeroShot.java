@@ -41,8 +41,7 @@ public final class ZeroShot implements AutoCloseable {
     private final Tensor classes; // [label, width]
     private final boolean owner;
 
-    private ZeroShot(
-            Embed model, List<String> labels, List<String> templates, Tensor classes, boolean owner) {
+    private ZeroShot(Embed model, List<String> labels, List<String> templates, Tensor classes, boolean owner) {
         this.model = model;
         this.labels = labels;
         this.templates = templates;

@@ -6,7 +6,6 @@ import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Images;
 import dev.zoetrope.media.Rle;
 import dev.zoetrope.tasks.AutomaticMasks;
-import dev.zoetrope.tasks.Segment;
 import dev.zoetrope.tasks.Segment.Candidate;
 import dev.zoetrope.tasks.annotation.AnnotationSession;
 import dev.zoetrope.tasks.annotation.AnnotationSession.Annotation;
@@ -120,8 +119,7 @@ final class AnnotateApi {
             AnnotationSession s = engine.session();
             int n = desk.number();
             switch (what) {
-                case "click" -> desk.click(
-                        body.get("x", -1.0), body.get("y", -1.0), body.get("foreground", true));
+                case "click" -> desk.click(body.get("x", -1.0), body.get("y", -1.0), body.get("foreground", true));
                 case "box" -> {
                     double[] b = body.get("box", new double[0]);
                     if (b.length != 4) {
@@ -135,8 +133,9 @@ final class AnnotateApi {
                 case "accept" -> desk.accept();
                 case "remove" -> s.remove(n, body.requireInt("id"));
                 case "done" -> s.setDone(n, body.get("value", true));
-                case "prefill" -> engine.prefill(
-                        n, AutomaticMasks.Settings.published().withPointsPerSide(SIDE), (step, steps) -> true);
+                case "prefill" ->
+                    engine.prefill(
+                            n, AutomaticMasks.Settings.published().withPointsPerSide(SIDE), (step, steps) -> true);
                 default -> throw ApiError.bad("'" + what + "' cannot be done", "do");
             }
             return state(desk, s);
@@ -165,9 +164,11 @@ final class AnnotateApi {
         r.put("height", desk.image().height());
         r.put("done", item.done());
         r.put("annotations", item.annotations().stream().map(AnnotateApi::json).toList());
-        r.put("points", desk.points().stream()
-                .map(p -> List.of(p.x(), p.y(), p.foreground() ? 1 : 0))
-                .toList());
+        r.put(
+                "points",
+                desk.points().stream()
+                        .map(p -> List.of(p.x(), p.y(), p.foreground() ? 1 : 0))
+                        .toList());
         @Nullable Box box = desk.box();
         r.put("box", box == null ? List.of() : List.of(box.x0(), box.y0(), box.x1(), box.y1()));
         r.put("candidates", desk.candidates().stream().map(AnnotateApi::mask).toList());
@@ -196,8 +197,7 @@ final class AnnotateApi {
             if (one == null || one.equals(Integer.toString(i))) {
                 Path file = s.item(i).file();
                 Image image = Images.read(file);
-                all.add(Sa1b.of(
-                        i + 1L, String.valueOf(file.getFileName()), image.width(), image.height(), s.item(i)));
+                all.add(Sa1b.of(i + 1L, String.valueOf(file.getFileName()), image.width(), image.height(), s.item(i)));
             }
         }
         if (all.isEmpty()) {
@@ -205,8 +205,9 @@ final class AnnotateApi {
         }
         ctx.header(
                 "Content-Disposition",
-                "attachment; filename=\"" + (one == null ? "coco.json" : "sa1b-" + all.get(0).imageId() + ".json")
-                        + "\"");
-        ctx.contentType("application/json").result(one == null ? Sa1b.coco(all) : all.get(0).json());
+                "attachment; filename=\""
+                        + (one == null ? "coco.json" : "sa1b-" + all.get(0).imageId() + ".json") + "\"");
+        ctx.contentType("application/json")
+                .result(one == null ? Sa1b.coco(all) : all.get(0).json());
     }
 }

@@ -49,7 +49,14 @@ final class ChatApi {
         List<String> stops = stops(body);
         Head head = new Head("chatcmpl-" + UUID.randomUUID(), System.currentTimeMillis() / 1000, model.id());
         if (body.get("stream", false)) {
-            stream(ctx, model, talk, options, stops, head, body.at("stream_options").get("include_usage", false));
+            stream(
+                    ctx,
+                    model,
+                    talk,
+                    options,
+                    stops,
+                    head,
+                    body.at("stream_options").get("include_usage", false));
         } else {
             StopTexts text = new StopTexts(stops, piece -> {});
             Chat.Answer answer = model.lane()
@@ -82,8 +89,8 @@ final class ChatApi {
     private Chat.Answer ask(Model model, Talk talk, Chat.Options options, StopTexts text, Lane.Flag flag) {
         return models.use(model, Chat.class, chat -> {
             chat.resume(talk.said);
-            Chat.Answer answer = chat.ask(
-                    talk.question, talk.images, options, piece -> text.add(piece) && flag.wanted());
+            Chat.Answer answer =
+                    chat.ask(talk.question, talk.images, options, piece -> text.add(piece) && flag.wanted());
             text.end();
             return answer;
         });
@@ -190,7 +197,9 @@ final class ChatApi {
             }
             sampling = sampling.withTopP(p);
         }
-        long seed = body.has("seed") ? body.get("seed", 0L) : ThreadLocalRandom.current().nextInt(Integer.MAX_VALUE);
+        long seed = body.has("seed")
+                ? body.get("seed", 0L)
+                : ThreadLocalRandom.current().nextInt(Integer.MAX_VALUE);
         return Chat.Options.DEFAULT.with(sampling).withMaxTokens(tokens).withSeed(seed);
     }
 
@@ -228,8 +237,8 @@ final class ChatApi {
                     images = new ArrayList<>();
                     asked = false;
                 }
-                default -> throw ApiError.bad(
-                        "messages: role is none of system, developer, user, assistant", "messages");
+                default ->
+                    throw ApiError.bad("messages: role is none of system, developer, user, assistant", "messages");
             }
         }
         if (!asked) {
@@ -253,8 +262,8 @@ final class ChatApi {
         for (Json part : message.list("content")) {
             switch (part.require("type")) {
                 case "text" -> append(text, part.require("text"));
-                case "image_url" -> images.add(
-                        inputs.image(part.requireAt("image_url").require("url"), "image_url"));
+                case "image_url" ->
+                    images.add(inputs.image(part.requireAt("image_url").require("url"), "image_url"));
                 default -> throw ApiError.bad("messages: a part is neither text nor image_url", "messages");
             }
         }

@@ -90,9 +90,10 @@ final class EmbeddingsApi {
     private Object part(Json part) {
         return switch (part.get("type", "")) {
             case "text" -> part.require("text");
-            case "image_url" -> inputs.image(
-                    part.isObject("image_url") ? part.at("image_url").require("url") : part.require("image_url"),
-                    "input");
+            case "image_url" ->
+                inputs.image(
+                        part.isObject("image_url") ? part.at("image_url").require("url") : part.require("image_url"),
+                        "input");
             default -> throw ApiError.bad("input: type is neither text nor image_url", "input");
         };
     }

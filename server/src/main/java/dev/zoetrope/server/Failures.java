@@ -19,7 +19,9 @@ final class Failures {
             return ApiError.bad(String.valueOf(e.getMessage()));
         }
         if (e instanceof HttpResponseException http) {
-            return ApiError.of(http.getStatus(), http.getStatus() == 404 ? "there is nothing here" : String.valueOf(http.getMessage()));
+            return ApiError.of(
+                    http.getStatus(),
+                    http.getStatus() == 404 ? "there is nothing here" : String.valueOf(http.getMessage()));
         }
         if (e instanceof CancellationException) {
             return ApiError.of(499, "nobody waits for this any more");

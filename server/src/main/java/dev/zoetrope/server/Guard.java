@@ -106,7 +106,8 @@ final class Guard {
 
     /** Exchanges a key for a cookie, for the studio. */
     void login(Context ctx, String key) {
-        String owner = keys.name(key.strip()).orElseThrow(() -> ApiError.unauthorized("this API key is not known here"));
+        String owner =
+                keys.name(key.strip()).orElseThrow(() -> ApiError.unauthorized("this API key is not known here"));
         long now = System.currentTimeMillis();
         sessions.values().removeIf(s -> s.until < now);
         if (sessions.size() >= MOST_SESSIONS) {

@@ -49,7 +49,8 @@ final class ImagesApi {
             throw ApiError.bad("image is missing: a file of the form, or base64", "image");
         }
         if (body.has("mask") || inputs.uploaded(ctx, "mask") != null) {
-            throw ApiError.bad("masks are not supported here; leave the mask out, or use zoetrope generate image", "mask");
+            throw ApiError.bad(
+                    "masks are not supported here; leave the mask out, or use zoetrope generate image", "mask");
         }
         make(ctx, body, Ability.EDIT, picture);
     }
@@ -74,8 +75,7 @@ final class ImagesApi {
                 .await(new Presence(ctx));
         List<Map<String, Object>> data = new ArrayList<>();
         for (Made m : made) {
-            byte[] bytes =
-                    format.equals("png") ? Images.png(m.image, m.settings) : Images.jpeg(m.image, JPEG_QUALITY);
+            byte[] bytes = format.equals("png") ? Images.png(m.image, m.settings) : Images.jpeg(m.image, JPEG_QUALITY);
             String text = Base64.getEncoder().encodeToString(bytes);
             Map<String, Object> one = new LinkedHashMap<>();
             one.put(url ? "url" : "b64_json", url ? "data:image/" + format + ";base64," + text : text);

@@ -73,7 +73,10 @@ final class Inputs {
 
     private static String utf8(byte[] bytes) {
         try {
-            return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+            return StandardCharsets.UTF_8
+                    .newDecoder()
+                    .decode(ByteBuffer.wrap(bytes))
+                    .toString();
         } catch (CharacterCodingException e) {
             throw ApiError.bad("the request's body is not UTF-8");
         }
@@ -160,7 +163,9 @@ final class Inputs {
 
     /** A picture in base64 without an address around it, or with one. */
     Image base64Image(String text, String name) {
-        return text.startsWith("data:") || text.startsWith("http") ? image(text, name) : picture(base64(text, name), name);
+        return text.startsWith("data:") || text.startsWith("http")
+                ? image(text, name)
+                : picture(base64(text, name), name);
     }
 
     private static byte[] base64(String text, String name) {

@@ -35,7 +35,8 @@ final class JobStore implements AutoCloseable {
     static JobStore embedded(Path folder) {
         Path file = folder.toAbsolutePath().normalize().resolve("jobs");
         JobStore store = open("jdbc:h2:file:" + file + ";DB_CLOSE_ON_EXIT=FALSE", "another server uses this folder");
-        store.change("UPDATE jobs SET lease = 0 WHERE status = ?", Status.IN_PROGRESS.label()); // of a process that is gone
+        store.change(
+                "UPDATE jobs SET lease = 0 WHERE status = ?", Status.IN_PROGRESS.label()); // of a process that is gone
         return store;
     }
 
@@ -90,7 +91,8 @@ final class JobStore implements AutoCloseable {
     }
 
     Optional<Job> find(String id) {
-        return list("SELECT " + COLUMNS + " FROM jobs WHERE id = ?", id).stream().findFirst();
+        return list("SELECT " + COLUMNS + " FROM jobs WHERE id = ?", id).stream()
+                .findFirst();
     }
 
     /**
@@ -128,7 +130,8 @@ final class JobStore implements AutoCloseable {
             try {
                 List<Job> one = list(
                         c,
-                        "SELECT " + COLUMNS + " FROM jobs WHERE model = ? AND (status = ? OR (status = ? AND lease < ?)) "
+                        "SELECT " + COLUMNS
+                                + " FROM jobs WHERE model = ? AND (status = ? OR (status = ? AND lease < ?)) "
                                 + "ORDER BY created, id LIMIT 1 FOR UPDATE SKIP LOCKED",
                         model,
                         Status.QUEUED.label(),

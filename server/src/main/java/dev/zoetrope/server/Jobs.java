@@ -202,7 +202,6 @@ final class Jobs implements AutoCloseable {
         }
     }
 
-
     private void run(Job job, Model model) {
         Live watched = new Live();
         live.put(job.id(), watched);
@@ -253,7 +252,9 @@ final class Jobs implements AutoCloseable {
 
     private void make(Job job, Model model, Lane.Flag flag, Live watched) {
         Wish wish = Wish.ofJson(job.settings());
-        @Nullable Image input = results.existing(results.input(job.id())).map(Images::read).orElse(null);
+        @Nullable
+        Image input =
+                results.existing(results.input(job.id())).map(Images::read).orElse(null);
         ImageListener listener = (step, steps, preview) -> {
             show(watched, step, steps, preview);
             return flag.wanted();

@@ -49,7 +49,9 @@ public final class Keys {
                 continue;
             }
             String[] words = line.strip().split("\\s+", 3);
-            if (words.length != 2 || !NAME.matcher(words[0]).matches() || !HASH.matcher(words[1]).matches()) {
+            if (words.length != 2
+                    || !NAME.matcher(words[0]).matches()
+                    || !HASH.matcher(words[1]).matches()) {
                 throw new UserError(file + ": line " + number
                         + " is not NAME and SHA-256; keys are made by zoetrope serve key NAME --api-key-file " + file);
             }

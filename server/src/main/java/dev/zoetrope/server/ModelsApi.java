@@ -16,7 +16,11 @@ final class ModelsApi {
     void list(Context ctx) {
         Answers.json(
                 ctx,
-                Map.of("object", "list", "data", models.all().stream().map(this::json).toList()));
+                Map.of(
+                        "object",
+                        "list",
+                        "data",
+                        models.all().stream().map(this::json).toList()));
     }
 
     void one(Context ctx) {

@@ -59,8 +59,8 @@ final class RunsApi {
 
     void list(Context ctx) {
         List<Map<String, Object>> all = new ArrayList<>();
-        runs().forEach((id, p) -> all.add(
-                Map.of("id", id, "name", String.valueOf(p.getFileName()), "changed", changed(p))));
+        runs().forEach((id, p) ->
+                all.add(Map.of("id", id, "name", String.valueOf(p.getFileName()), "changed", changed(p))));
         Answers.json(ctx, Map.of("runs", all));
     }
 

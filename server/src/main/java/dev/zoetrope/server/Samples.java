@@ -21,10 +21,7 @@ final class Samples {
 
     /** Draws what is not there yet. */
     static void draw(Path folder) {
-        Options options = Options.training()
-                .levels(Level.values())
-                .frames(8)
-                .canvases(new World.Canvas(SIDE, SIDE));
+        Options options = Options.training().levels(Level.values()).frames(8).canvases(new World.Canvas(SIDE, SIDE));
         World world = new World(SEED, options);
         for (int i = 0; i < COUNT; i++) {
             Path file = folder.resolve(String.format(Locale.ROOT, "carousel-%02d.png", i));

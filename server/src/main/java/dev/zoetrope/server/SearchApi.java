@@ -84,8 +84,8 @@ final class SearchApi {
         for (ImageSearch.Hit h : hits) {
             String id = folder.of(h.file());
             if (folder.files().containsKey(id)) {
-                found.add(Map.of(
-                        "id", id, "name", String.valueOf(h.file().getFileName()), "similarity", h.similarity()));
+                found.add(
+                        Map.of("id", id, "name", String.valueOf(h.file().getFileName()), "similarity", h.similarity()));
             }
         }
         Answers.json(ctx, Map.of("pictures", found, "model", model.id()));

@@ -123,8 +123,7 @@ final class SeeingApi {
                     throw ApiError.bad("points: expected [[x, y], ...] or [[x, y, 0 or 1], ...]", "points");
                 }
                 boolean foreground = p.size() == 2 || ((Number) p.get(2)).intValue() == 1;
-                points.add(new Point(
-                        ((Number) p.get(0)).doubleValue(), ((Number) p.get(1)).doubleValue(), foreground));
+                points.add(new Point(((Number) p.get(0)).doubleValue(), ((Number) p.get(1)).doubleValue(), foreground));
             }
         }
         double[] b = body.get("box", new double[0]);

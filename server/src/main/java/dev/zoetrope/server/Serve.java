@@ -57,7 +57,10 @@ public final class Serve implements Runnable {
             description = "Address to listen on (default: this machine only). Others need --api-key-file.")
     private String host;
 
-    @Option(names = "--api-key-file", paramLabel = "FILE", description = "Keys that may ask; only their hashes are in it.")
+    @Option(
+            names = "--api-key-file",
+            paramLabel = "FILE",
+            description = "Keys that may ask; only their hashes are in it.")
     private @Nullable Path keys;
 
     @Option(

@@ -79,7 +79,8 @@ public final class Server implements AutoCloseable {
         }
 
         public Settings withModels(boolean andBuiltIn, String... names) {
-            return new Settings(host, port, data, database, List.of(names), andBuiltIn, keys, limits, remoteImages, shown);
+            return new Settings(
+                    host, port, data, database, List.of(names), andBuiltIn, keys, limits, remoteImages, shown);
         }
 
         public Settings withKeys(Keys value) {
@@ -118,9 +119,8 @@ public final class Server implements AutoCloseable {
         this.settings = settings;
         this.models = new Models(settings.models, settings.builtIn, settings.limits);
         Results results = new Results(settings.data.resolve("results"));
-        JobStore store = settings.database == null
-                ? JobStore.embedded(settings.data)
-                : JobStore.shared(settings.database);
+        JobStore store =
+                settings.database == null ? JobStore.embedded(settings.data) : JobStore.shared(settings.database);
         this.jobs = new Jobs(store, results, models, settings.limits);
         this.metrics = new Metrics(models, jobs);
         this.http = Javalin.create(this::configure);
@@ -163,7 +163,8 @@ public final class Server implements AutoCloseable {
     public List<String> served() {
         return models.all().stream()
                 .map(m -> m.id() + "  "
-                        + String.join(", ", m.abilities().stream().map(Ability::label).toList()) + "  "
+                        + String.join(
+                                ", ", m.abilities().stream().map(Ability::label).toList()) + "  "
                         + Models.mebibytes(m.bytes()))
                 .toList();
     }

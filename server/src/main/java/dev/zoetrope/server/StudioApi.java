@@ -34,7 +34,8 @@ final class StudioApi {
         Ability ability = kind == Kind.VIDEO ? Ability.VIDEO : body.has("input") ? Ability.EDIT : Ability.IMAGE;
         Model model = models.require(body.get("model", ""), ability);
         @Nullable Image input = body.has("input") ? inputs.image(body.require("input"), "input") : null;
-        @Nullable String source = body.has("source")
+        @Nullable
+        String source = body.has("source")
                 ? VideosApi.own(body.require("source"), jobs, Guard.owner(ctx)).id()
                 : null;
         Job job = jobs.add(kind, model, Wish.of(body, limits), input, source, Guard.owner(ctx));

@@ -40,8 +40,7 @@ final class VideosApi {
     void create(Context ctx) {
         Json body = inputs.body(ctx);
         Model model = models.require(body.get("model", ""), Ability.VIDEO);
-        Job job = jobs.add(
-                Kind.VIDEO, model, Wish.of(body, limits), reference(ctx, body), null, Guard.owner(ctx));
+        Job job = jobs.add(Kind.VIDEO, model, Wish.of(body, limits), reference(ctx, body), null, Guard.owner(ctx));
         Answers.json(ctx, json(job));
     }
 
@@ -118,19 +117,21 @@ final class VideosApi {
         Job job = own(ctx);
         Json body = Json.parse("the job's settings", job.settings())
                 .with("prompt", inputs.body(ctx).require("prompt"));
-        @Nullable Image input = jobs.results()
+        @Nullable
+        Image input = jobs.results()
                 .existing(jobs.results().input(job.id()))
                 .map(Images::read)
                 .orElse(null);
-        Job made = jobs.add(
-                job.kind(), models.require(job.model()), Wish.of(body, limits), input, job.id(), job.owner());
+        Job made =
+                jobs.add(job.kind(), models.require(job.model()), Wish.of(body, limits), input, job.id(), job.owner());
         Answers.json(ctx, json(made));
     }
 
     void content(Context ctx) {
         Job job = own(ctx);
         if (job.status() != Status.COMPLETED) {
-            throw ApiError.conflict("the job is " + job.status().label() + "; its result is there when it is completed");
+            throw ApiError.conflict(
+                    "the job is " + job.status().label() + "; its result is there when it is completed");
         }
         String variant = ctx.queryParam("variant") == null ? "video" : String.valueOf(ctx.queryParam("variant"));
         Path file =
@@ -195,7 +196,9 @@ final class VideosApi {
         r.put("id", job.id());
         r.put("object", job.kind().label());
         r.put("created_at", job.created() / 1000);
-        r.put("status", job.status() == Status.CANCELLED ? "failed" : job.status().label());
+        r.put(
+                "status",
+                job.status() == Status.CANCELLED ? "failed" : job.status().label());
         r.put("progress", job.progress());
         r.put("model", job.model());
         r.put("prompt", s.get("prompt", ""));

@@ -120,8 +120,7 @@ record Wish(
     /** The same with everything said that the model would fill in. */
     Wish filled(ImageRequest r) {
         Settings s = r.settings();
-        return new Wish(
-                prompt, negative, s.width(), s.height(), 1, 0, 0, s.steps(), s.guidance(), r.seed(), strength);
+        return new Wish(prompt, negative, s.width(), s.height(), 1, 0, 0, s.steps(), s.guidance(), r.seed(), strength);
     }
 
     /** As {@link #of} reads it. */
@@ -146,8 +145,7 @@ record Wish(
     }
 
     Wish withSeed(long value) {
-        return new Wish(
-                prompt, negative, width, height, frames, seconds, fps, steps, guidance, value, strength);
+        return new Wish(prompt, negative, width, height, frames, seconds, fps, steps, guidance, value, strength);
     }
 
     Wish withFrames(int value) {

@@ -60,7 +60,8 @@ class ServerTest {
         Answer part = server.get("/v1/videos/" + id + "/content", "Range", "bytes=4-7");
         assertThat(part.status()).isEqualTo(206);
         assertThat(part.body()).isEqualTo("ftyp");
-        assertThat(server.get("/v1/videos/" + id + "/content?variant=thumbnail").status()).isEqualTo(200);
+        assertThat(server.get("/v1/videos/" + id + "/content?variant=thumbnail").status())
+                .isEqualTo(200);
         assertThat(server.get("/v1/videos").json().list("data"))
                 .anySatisfy(v -> assertThat(v.require("id")).isEqualTo(id));
         Fixture.send(server.request("/v1/videos/" + id).DELETE().build());
@@ -105,8 +106,7 @@ class ServerTest {
         List<Map<String, Object>> input = List.of(
                 Map.of("type", "text", "text", "a dog"),
                 Map.of("type", "image_url", "image_url", Map.of("url", Fixture.picture())));
-        Json data = server.post(
-                        "/v1/embeddings", Map.of("input", input, "model", "clip", "encoding_format", "base64"))
+        Json data = server.post("/v1/embeddings", Map.of("input", input, "model", "clip", "encoding_format", "base64"))
                 .json();
         assertThat(data.list("data")).hasSize(2).allSatisfy(d -> assertThat(d.require("embedding"))
                 .hasSize(18 * 4 / 3 * 4));
@@ -154,8 +154,8 @@ class ServerTest {
                 .json();
         List<Json> masks = a.list("data");
         assertThat(masks).hasSize(3);
-        assertThat(masks.get(0).get("predicted_iou", 0.0)).isGreaterThanOrEqualTo(masks.get(2)
-                .get("predicted_iou", 0.0));
+        assertThat(masks.get(0).get("predicted_iou", 0.0))
+                .isGreaterThanOrEqualTo(masks.get(2).get("predicted_iou", 0.0));
         assertThat(masks.get(0).at("segmentation").get("size", new int[0])).containsExactly(32, 48);
     }
 

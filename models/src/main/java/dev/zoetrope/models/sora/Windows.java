@@ -41,13 +41,7 @@ public final class Windows implements AutoCloseable {
     private int stepsInAll;
 
     /** @param sampling whose frames do not count here */
-    public Windows(
-            Sora model,
-            String prompt,
-            String negative,
-            long seed,
-            Sampling sampling,
-            Sora.Observer observer) {
+    public Windows(Sora model, String prompt, String negative, long seed, Sampling sampling, Sora.Observer observer) {
         this.model = model;
         this.sampling = sampling;
         this.observer = observer;

@@ -58,8 +58,7 @@ public record Sa1b(long imageId, String fileName, int width, int height, List<En
     }
 
     /** What a session holds of a picture. */
-    public static Sa1b of(
-            long imageId, String fileName, int width, int height, AnnotationSession.Item item) {
+    public static Sa1b of(long imageId, String fileName, int width, int height, AnnotationSession.Item item) {
         Box whole = new Box(0, 0, width, height);
         return new Sa1b(
                 imageId,
