@@ -1,5 +1,6 @@
 package dev.zoetrope.cli;
 
+import dev.zoetrope.tasks.BuiltIn;
 import dev.zoetrope.tasks.Caption;
 import dev.zoetrope.tasks.Chat;
 import dev.zoetrope.tasks.ChatModel;
@@ -15,10 +16,10 @@ import picocli.CommandLine.Option;
 final class ChatModelOption {
     @Option(
             names = "--model",
-            required = true,
             paramLabel = "DIR|ORG/NAME",
-            description = "Folder of a model, or its name on the hub.")
-    private String model;
+            description = "Folder of a model, or its name on the hub (default: the built-in one, which knows only the"
+                    + " built-in world).")
+    private @Nullable String model;
 
     @Option(names = "--adapter", paramLabel = "DIR", description = "Folder of a LoRA adapter that peft wrote.")
     private @Nullable Path adapter;
@@ -44,7 +45,7 @@ final class ChatModelOption {
     /** The model's folder, fetched from the hub if it is not there yet. */
     Path folder(PrintWriter err) {
         precision(); // refused before anything is fetched
-        return ModelOption.fetched(model, err);
+        return model == null ? BuiltIn.folder(BuiltIn.CHAT) : ModelOption.fetched(model, err);
     }
 
     /** A BLIP-2, which says what is to be seen without being asked. */

@@ -9,9 +9,9 @@ import dev.zoetrope.training.blip2.Blip2Evaluation;
 import dev.zoetrope.training.judge.ObjectJudge;
 import dev.zoetrope.training.pictures.PictureEvaluation;
 import dev.zoetrope.training.sam.SamEvaluation;
-import dev.zoetrope.training.seeing.LlavaEvaluation;
 import dev.zoetrope.training.seeing.SeeingEvaluation;
 import dev.zoetrope.training.sora.SoraEvaluation;
+import dev.zoetrope.training.talking.TalkEvaluation;
 import dev.zoetrope.world.Motion;
 import dev.zoetrope.world.WorldObjects;
 import java.io.PrintWriter;
@@ -52,7 +52,7 @@ final class Evaluate implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
-    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip, siglip, sam, blip2, llava, ddpm, ldm or dit.")
+    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip, siglip, sam, blip2, chat, ddpm, ldm or dit.")
     private String system;
 
     @Option(
@@ -99,7 +99,7 @@ final class Evaluate implements Callable<Integer> {
                     case "vit", "clip", "siglip" -> seeing();
                     case "sam" -> sam();
                     case "blip2" -> blip2();
-                    case "llava" -> llava();
+                    case "chat", "llava", "tinyllava", "mobilevlm", "bunny", "owl", "cogvlm", "deepseekvl" -> talk();
                     case "ddpm" -> made(BuiltIn.DDPM, PictureEvaluation.Condition.NONE);
                     case "ldm" -> made(BuiltIn.LDM, PictureEvaluation.Condition.CAPTION);
                     case "dit" -> made(BuiltIn.DIT, PictureEvaluation.Condition.CLASS);
@@ -107,7 +107,7 @@ final class Evaluate implements Callable<Integer> {
                         throw new UserError(
                                 "evaluate " + system
                                         + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip, sam, "
-                                        + "blip2, llava, ddpm, ldm, dit");
+                                        + "blip2, chat, ddpm, ldm, dit");
                 };
         spec.commandLine().getOut().print(table);
         spec.commandLine().getOut().flush();
@@ -203,13 +203,13 @@ final class Evaluate implements Callable<Integer> {
         }
     }
 
-    private String llava() {
+    private String talk() {
         PrintWriter err = spec.commandLine().getErr();
         Path folder = model == null ? BuiltIn.folder(BuiltIn.CHAT) : model;
         engine.start(err);
         try (Stop stop = new Stop("stopping ...", err);
                 Bar bar = new Bar("pictures", 0, 2L * pictures, err)) {
-            return LlavaEvaluation.table(folder, pictures, (done, of) -> {
+            return TalkEvaluation.table(folder, pictures, (done, of) -> {
                 bar.step(done);
                 return !stop.requested();
             });

@@ -1,11 +1,13 @@
 package dev.zoetrope.cli;
 
 import dev.zoetrope.checkpoint.AtomicFile;
+import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.media.Clips;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Images;
 import dev.zoetrope.tasks.Chat;
 import dev.zoetrope.tasks.ChatModel.Turn;
+import dev.zoetrope.tasks.JsonSchema;
 import dev.zoetrope.tensor.UserError;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -68,6 +70,15 @@ final class Talk implements Callable<Integer> {
             description = "Forget the oldest questions when the conversation gets too long for the model.")
     private boolean forgets;
 
+    @Option(
+            names = "--schema",
+            paramLabel = "FILE",
+            description = "The answer is JSON that keeps to this JSON schema.")
+    private @Nullable Path schema;
+
+    @Option(names = "--stop", paramLabel = "TEXT", description = "A text that ends the answer; may be repeated.")
+    private List<String> stops = List.of();
+
     @Option(names = "--json", description = "Print a line of JSON for each answer instead of streaming it.")
     private boolean json;
 
@@ -84,12 +95,14 @@ final class Talk implements Callable<Integer> {
         for (Path file : files) {
             images.addAll(pictures(file));
         }
+        JsonSchema look = schema == null ? null : JsonSchema.of(Json.read(schema));
         PrintWriter err = spec.commandLine().getErr();
         Path folder = model.folder(err);
         engine.start(err);
         try (Stop stop = new Stop("stopping ...", err);
                 Chat chat = model.load(folder)) {
-            Chat.Options options = sampling.options(folder).withForgetting(forgets);
+            Chat.Options options =
+                    look == null ? plain(folder) : plain(folder).with(look);
             if (question != null) {
                 ask(chat, question, images, options, stop);
             } else {
@@ -97,6 +110,10 @@ final class Talk implements Callable<Integer> {
             }
         }
         return 0;
+    }
+
+    private Chat.Options plain(Path folder) {
+        return sampling.options(folder).withForgetting(forgets).withStops(stops);
     }
 
     /** A picture, or some frames of a clip. */

@@ -5,6 +5,7 @@ import dev.zoetrope.checkpoint.Checkpoint;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.media.Image;
+import dev.zoetrope.models.language.Constrained;
 import dev.zoetrope.models.language.Generation;
 import dev.zoetrope.models.language.KvCache;
 import dev.zoetrope.models.language.Sampling;
@@ -21,6 +22,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Flow;
+import java.util.concurrent.SubmissionPublisher;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -45,29 +50,49 @@ public final class Chat implements AutoCloseable {
      * @param sampling how tokens are chosen
      * @param seed of what is drawn
      * @param forgets whether the oldest questions are left out when the conversation gets too long; refused otherwise
+     * @param stops texts that end an answer and are no part of it, beside the model's own
+     * @param schema what an answer in JSON has to look like; null for an answer in words
      */
-    public record Options(int maxTokens, Sampling sampling, long seed, boolean forgets) {
+    public record Options(
+            int maxTokens,
+            Sampling sampling,
+            long seed,
+            boolean forgets,
+            List<String> stops,
+            @Nullable JsonSchema schema) {
         /** Up to 512 tokens, the likeliest each time. */
-        public static final Options DEFAULT = new Options(512, Sampling.GREEDY, 0, false);
+        public static final Options DEFAULT = new Options(512, Sampling.GREEDY, 0, false, List.of(), null);
 
         public Options {
             Check.positive(maxTokens, "max-tokens");
+            stops = List.copyOf(stops);
+            if (stops.contains("")) {
+                throw new UserError("a text that ends the answer is empty; leave it out");
+            }
         }
 
         public Options with(Sampling how) {
-            return new Options(maxTokens, how, seed, forgets);
+            return new Options(maxTokens, how, seed, forgets, stops, schema);
         }
 
         public Options withMaxTokens(int value) {
-            return new Options(value, sampling, seed, forgets);
+            return new Options(value, sampling, seed, forgets, stops, schema);
         }
 
         public Options withSeed(long value) {
-            return new Options(maxTokens, sampling, value, forgets);
+            return new Options(maxTokens, sampling, value, forgets, stops, schema);
         }
 
         public Options withForgetting(boolean value) {
-            return new Options(maxTokens, sampling, seed, value);
+            return new Options(maxTokens, sampling, seed, value, stops, schema);
+        }
+
+        public Options withStops(List<String> texts) {
+            return new Options(maxTokens, sampling, seed, forgets, texts, schema);
+        }
+
+        public Options with(JsonSchema look) {
+            return new Options(maxTokens, sampling, seed, forgets, stops, look);
         }
     }
 
@@ -111,6 +136,7 @@ public final class Chat implements AutoCloseable {
     private final List<Tensor> seen = new ArrayList<>(); // of the pictures of all turns, in order
     private long[] cached = new long[0]; // keys of what the cache holds
     private @Nullable Weights adapter;
+    private TokenMask.@Nullable Vocabulary vocabulary; // read when JSON is first asked for
 
     private Chat(ChatModel model) {
         this.model = model;
@@ -215,7 +241,10 @@ public final class Chat implements AutoCloseable {
             cache.truncate(same);
         }
         int reused = same;
-        TextStream text = new TextStream(model.tokenizer(), model.stopTexts());
+        List<String> stops = new ArrayList<>(model.stopTexts());
+        stops.addAll(o.stops);
+        TextStream text = new TextStream(model.tokenizer(), stops);
+        TokenMask mask = o.schema == null ? null : new TokenMask(vocabulary(), model.ends(), o.schema);
         int room = model.mostTokens() - keys.length;
         Generation.Options options =
                 new Generation.Options(Math.min(o.maxTokens, room), o.sampling, 1, 1, false, model.ends(), 0, o.seed);
@@ -223,7 +252,8 @@ public final class Chat implements AutoCloseable {
         long[] first = new long[1];
         boolean[] listening = {true};
         Tensor rest = row.embedded().narrow(1, same, keys.length - same);
-        try (Steps steps = model.continueWith(rest, cache)) {
+        try (Steps plain = model.continueWith(rest, cache);
+                Steps steps = mask == null ? plain : new Constrained(plain, step -> mask.allowed())) {
             long[] words = Arrays.stream(keys).filter(k -> k >= 0).toArray();
             Tensor history = Tensor.of(words, 1, words.length);
             Generation.run(
@@ -233,10 +263,13 @@ public final class Chat implements AutoCloseable {
                     ids -> {
                         first[0] = said.isEmpty() ? System.nanoTime() : first[0];
                         said.add(ids[0]);
+                        if (mask != null) {
+                            mask.said(ids[0]);
+                        }
                         if (!model.ends().contains((int) ids[0])) {
                             listening[0] = show(text.add(ids[0]), listener);
                         }
-                        return listening[0] && !text.stopped();
+                        return listening[0] && !text.stopped() && (mask == null || !mask.isFinal());
                     },
                     Generation.Observer.NONE);
         } finally {
@@ -244,6 +277,7 @@ public final class Chat implements AutoCloseable {
         }
         listening[0] &= show(text.end(), listener);
         boolean ended = text.stopped()
+                || mask != null && mask.isFinal()
                 || model.ends().contains(said.get(said.size() - 1).intValue());
         return new Answer(
                 text.text().strip(),
@@ -253,6 +287,43 @@ public final class Chat implements AutoCloseable {
                 said.size(),
                 (first[0] - start) / 1e9,
                 (System.nanoTime() - start) / 1e9);
+    }
+
+    private TokenMask.Vocabulary vocabulary() {
+        TokenMask.Vocabulary known = vocabulary;
+        if (known == null) {
+            known = new TokenMask.Vocabulary(model.tokenizer());
+            vocabulary = known;
+        }
+        return known;
+    }
+
+    /**
+     * The next question of the conversation, asked when somebody subscribes, as often as somebody does; the pieces of the
+     * answer come as they are said, no faster than they are taken. Whoever cancels ends the answer.
+     */
+    public Flow.Publisher<String> stream(String question, List<Image> images, Options o) {
+        return subscriber -> {
+            ExecutorService thread = Executors.newSingleThreadExecutor(r -> {
+                Thread t = new Thread(r, "chat");
+                t.setDaemon(true);
+                return t;
+            });
+            SubmissionPublisher<String> publisher = new SubmissionPublisher<>();
+            publisher.subscribe(subscriber);
+            thread.execute(() -> {
+                try {
+                    ask(question, images, o, piece -> {
+                        publisher.submit(piece);
+                        return publisher.hasSubscribers();
+                    });
+                    publisher.close();
+                } catch (RuntimeException | Error e) {
+                    publisher.closeExceptionally(e);
+                }
+            });
+            thread.shutdown();
+        };
     }
 
     private static boolean show(String piece, Listener listener) {

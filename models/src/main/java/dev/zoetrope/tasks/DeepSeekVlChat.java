@@ -2,7 +2,6 @@ package dev.zoetrope.tasks;
 
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.media.ChatTemplate;
-import dev.zoetrope.media.ChatTemplate.Message;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Tokenizer;
 import dev.zoetrope.models.deepseekvl.DeepSeekVl;
@@ -10,22 +9,19 @@ import dev.zoetrope.models.deepseekvl.DeepSeekVlProcessor;
 import dev.zoetrope.models.language.KvCache;
 import dev.zoetrope.models.language.Prompt;
 import dev.zoetrope.models.language.Steps;
+import dev.zoetrope.models.llava.Dialogue;
+import dev.zoetrope.models.llava.LlavaProcessor;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 
 /** DeepSeek-VL in conversation. */
 final class DeepSeekVlChat implements ChatModel {
-    /** Where a picture stands in a question. */
-    private static final String IMAGE = "<image>";
-
-    /** Where it stands in what the template makes. */
-    private static final String PLACE = "<image_placeholder>";
+    private static final String IMAGE = LlavaProcessor.IMAGE;
+    private static final String PLACE = DeepSeekVlProcessor.PLACE;
 
     private final String name;
     private final DeepSeekVl model;
@@ -119,19 +115,14 @@ final class DeepSeekVlChat implements ChatModel {
     }
 
     private String text(List<Turn> turns) {
-        List<Message> messages = new ArrayList<>();
-        for (Turn t : turns) {
-            List<Map<String, Object>> content = new ArrayList<>();
-            if (!t.question().contains(IMAGE)) {
-                t.images().forEach(i -> content.add(Map.of("type", "image")));
-            }
-            content.add(Map.of("type", "text", "text", t.question().replace(IMAGE, PLACE)));
-            messages.add(new Message("user", content));
-            if (!t.answer().isEmpty()) {
-                messages.add(new Message("assistant", List.of(Map.of("type", "text", "text", t.answer()))));
-            }
-        }
-        return template.render(messages, true);
+        List<Dialogue.Turn> all = turns.stream()
+                .map(t -> new Dialogue.Turn(
+                        t.question().contains(IMAGE)
+                                ? t.question()
+                                : IMAGE.repeat(t.images().size()) + t.question(),
+                        t.answer()))
+                .toList();
+        return LlavaProcessor.templated(template, all).replace(IMAGE, PLACE);
     }
 
     private long[] keys(long[] ids) {

@@ -1,11 +1,8 @@
 package dev.zoetrope.tasks;
 
 import dev.zoetrope.checkpoint.Weights;
-import dev.zoetrope.media.ChatTemplate;
-import dev.zoetrope.media.ChatTemplate.Message;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Tokenizer;
-import dev.zoetrope.models.language.Generation;
 import dev.zoetrope.models.language.KvCache;
 import dev.zoetrope.models.language.Prompt;
 import dev.zoetrope.models.language.Steps;
@@ -19,33 +16,24 @@ import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /** The LLaVA family in conversation. */
 final class LlavaChat implements ChatModel {
     private final String name;
     private final Llava model;
     private final LlavaProcessor processor;
-    private final @Nullable ChatTemplate template; // of llava-hf's releases
-    private final Dialogue dialogue; // of those that bring no template
     private final Set<Integer> ends;
 
     private LlavaChat(
             String name,
             Llava model,
             LlavaProcessor processor,
-            @Nullable ChatTemplate template,
-            Dialogue dialogue,
             Set<Integer> ends) {
         this.name = name;
         this.model = model;
         this.processor = processor;
-        this.template = template;
-        this.dialogue = dialogue;
         this.ends = ends;
     }
 
@@ -53,21 +41,11 @@ final class LlavaChat implements ChatModel {
         Llava model = Llava.load(folder, precision.type(), precision.packing());
         try {
             LlavaProcessor processor = LlavaProcessor.open(folder, model);
-            Tokenizer tokenizer = processor.tokenizer();
-            boolean hf = model.config().layout() == Llava.Layout.HF;
-            Set<Integer> ends = new HashSet<>(
-                    Generation.Options.greedy(1).withTokensOf(folder).ends());
-            String end = tokenizer.token("eos_token");
-            if (end != null) {
-                ends.add(tokenizer.id(end));
-            }
             return new LlavaChat(
                     String.valueOf(folder.getFileName()),
                     model,
                     processor,
-                    hf && tokenizer.hasChatTemplate() ? tokenizer.chatTemplate() : null,
-                    Dialogue.of(end == null ? "" : end),
-                    ends);
+                    ChatModels.ends(folder, processor.tokenizer()));
         } catch (RuntimeException e) {
             model.close();
             throw e;
@@ -122,7 +100,7 @@ final class LlavaChat implements ChatModel {
 
     @Override
     public Row read(List<Turn> turns, List<Tensor> seen) {
-        String text = template == null ? dialogue.text(dialogueTurns(turns)) : templated(template, turns);
+        String text = processor.text(dialogueTurns(turns));
         int places = text.split(LlavaProcessor.IMAGE, -1).length - 1;
         if (places != seen.size()) {
             throw new UserError(name + ": the conversation has " + seen.size() + " pictures and its text " + places
@@ -146,22 +124,6 @@ final class LlavaChat implements ChatModel {
         return t.question().contains(LlavaProcessor.IMAGE)
                 ? t.question()
                 : (LlavaProcessor.IMAGE + "\n").repeat(t.images().size()) + t.question();
-    }
-
-    private static String templated(ChatTemplate template, List<Turn> turns) {
-        List<Message> messages = new ArrayList<>();
-        for (Turn t : turns) {
-            List<Map<String, Object>> content = new ArrayList<>();
-            if (!t.question().contains(LlavaProcessor.IMAGE)) {
-                t.images().forEach(i -> content.add(Map.of("type", "image")));
-            }
-            content.add(Map.of("type", "text", "text", t.question()));
-            messages.add(new Message("user", content));
-            if (!t.answer().isEmpty()) {
-                messages.add(new Message("assistant", List.of(Map.of("type", "text", "text", t.answer()))));
-            }
-        }
-        return template.render(messages, true);
     }
 
     private long[] keys(long[] ids, List<Tensor> seen) {

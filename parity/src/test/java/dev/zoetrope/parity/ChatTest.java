@@ -3,15 +3,21 @@ package dev.zoetrope.parity;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Images;
+import dev.zoetrope.models.language.Sampling;
 import dev.zoetrope.tasks.Chat;
 import dev.zoetrope.tasks.ChatModel;
+import dev.zoetrope.tasks.JsonSchema;
 import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.PackedWeight;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Flow;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 /** Conversations with the small checkpoints of the cases. */
@@ -82,6 +88,55 @@ class ChatTest {
             assertThat(chat.ask("what is it?", List.of(picture()), SHORT, Chat.Listener.NONE)
                             .tokens())
                     .isPositive();
+        }
+    }
+
+    @Test
+    void anAnswerKeepsToASchema() {
+        JsonSchema schema = JsonSchema.of(
+                """
+                {"type": "object", "required": ["animal", "legs"], "properties": {
+                  "animal": {"enum": ["fox", "bee"]}, "legs": {"type": "integer"}}}
+                """);
+        try (Chat chat = Chat.load(MODEL)) {
+            Chat.Options o =
+                    Chat.Options.DEFAULT.withMaxTokens(80).with(Sampling.of(1)).with(schema);
+            Chat.Answer a = chat.ask("what is it?", List.of(picture()), o, Chat.Listener.NONE);
+            Json json = Json.parse("answer", a.text());
+            assertThat(json.require("animal")).isIn("fox", "bee");
+            assertThat(json.has("legs")).isTrue();
+            assertThat(a.end()).isEqualTo(Chat.End.SAID);
+        }
+    }
+
+    @Test
+    void theStreamIsTheAnswerAndCancellingEndsIt() throws InterruptedException {
+        try (Chat chat = Chat.load(MODEL)) {
+            StringBuilder told = new StringBuilder();
+            CountDownLatch done = new CountDownLatch(1);
+            chat.stream("what is it?", List.of(picture()), SHORT).subscribe(new Flow.Subscriber<String>() {
+                @Override
+                public void onSubscribe(Flow.Subscription s) {
+                    s.request(Long.MAX_VALUE);
+                }
+
+                @Override
+                public void onNext(String piece) {
+                    told.append(piece);
+                }
+
+                @Override
+                public void onError(Throwable e) {
+                    done.countDown();
+                }
+
+                @Override
+                public void onComplete() {
+                    done.countDown();
+                }
+            });
+            assertThat(done.await(60, TimeUnit.SECONDS)).isTrue();
+            assertThat(told.toString().strip()).isEqualTo(chat.history().get(0).answer());
         }
     }
 }

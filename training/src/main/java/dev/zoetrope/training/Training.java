@@ -10,10 +10,10 @@ import dev.zoetrope.training.pictures.AutoencoderTraining;
 import dev.zoetrope.training.pictures.DdpmTraining;
 import dev.zoetrope.training.pictures.LatentDiffusionTraining;
 import dev.zoetrope.training.sam.SamTraining;
-import dev.zoetrope.training.seeing.LlavaTraining;
 import dev.zoetrope.training.seeing.PairTraining;
 import dev.zoetrope.training.seeing.VitTraining;
 import dev.zoetrope.training.sora.SoraTraining;
+import dev.zoetrope.training.talking.TalkTraining;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.TreeMap;
@@ -34,7 +34,13 @@ public final class Training {
             entry("clip", PairTraining::run),
             entry("dit", DitTraining::run),
             entry("judge", JudgeTraining::run),
-            entry("llava", LlavaTraining::run),
+            entry("llava", TalkTraining::run),
+            entry("tinyllava", TalkTraining::run),
+            entry("mobilevlm", TalkTraining::run),
+            entry("bunny", TalkTraining::run),
+            entry("owl", TalkTraining::run),
+            entry("cogvlm", TalkTraining::run),
+            entry("deepseekvl", TalkTraining::run),
             entry("sam", SamTraining::run),
             entry("siglip", PairTraining::run),
             entry("sora", SoraTraining::run),

@@ -10,6 +10,9 @@ import org.jspecify.annotations.Nullable;
 
 /** From pictures to what {@link DeepSeekVl} sees: once, or at two resolutions. */
 public final class DeepSeekVlProcessor {
+    /** Stands in a prompt for each token of a picture. */
+    public static final String PLACE = "<image_placeholder>";
+
     private final ImageProcessor low;
     private final @Nullable ImageProcessor high;
 

@@ -51,6 +51,11 @@ public final class Llava implements AutoCloseable {
             this.tower = tower;
             this.rule = rule;
         }
+
+        /** Path of the tower among the weights. */
+        public String tower() {
+            return tower;
+        }
     }
 
     /**

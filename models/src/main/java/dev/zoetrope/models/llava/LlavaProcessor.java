@@ -1,5 +1,7 @@
 package dev.zoetrope.models.llava;
 
+import dev.zoetrope.media.ChatTemplate;
+import dev.zoetrope.media.ChatTemplate.Message;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.media.ImageProcessor;
 import dev.zoetrope.media.Tokenizer;
@@ -9,7 +11,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
 
 /** From pictures and prompts with {@code <image>} in them to what {@link Llava} reads. */
 public final class LlavaProcessor implements AutoCloseable {
@@ -20,12 +24,18 @@ public final class LlavaProcessor implements AutoCloseable {
     private final ImageProcessor pictures;
     private final int mark;
     private final int marksPerImage;
+    private final @Nullable ChatTemplate template; // of llava-hf's releases
+    private final Dialogue dialogue; // of those that bring no template
 
-    private LlavaProcessor(Tokenizer tokenizer, ImageProcessor pictures, int mark, int marksPerImage) {
+    private LlavaProcessor(
+            Tokenizer tokenizer, ImageProcessor pictures, int mark, int marksPerImage, @Nullable ChatTemplate template) {
         this.tokenizer = tokenizer;
         this.pictures = pictures;
         this.mark = mark;
         this.marksPerImage = marksPerImage;
+        this.template = template;
+        String end = tokenizer.token("eos_token");
+        this.dialogue = Dialogue.of(end == null ? "" : end);
     }
 
     /** Tokenizer and processor of a release's folder; the latter may lie with the tower. */
@@ -34,11 +44,13 @@ public final class LlavaProcessor implements AutoCloseable {
         boolean own = Files.isRegularFile(folder.resolve("preprocessor_config.json")) || !Files.isDirectory(tower);
         ImageProcessor pictures = ImageProcessor.open(own ? folder : tower);
         boolean hf = model.config().layout() == Llava.Layout.HF;
-        return of(
-                Tokenizer.open(folder),
+        Tokenizer tokenizer = Tokenizer.open(folder);
+        return new LlavaProcessor(
+                tokenizer,
                 model.config().padsToSquare() ? pictures.paddedToSquare() : pictures,
                 model.config().imageToken(),
-                hf ? model.tokensPerImage() : 1);
+                hf ? model.tokensPerImage() : 1,
+                hf && tokenizer.hasChatTemplate() ? tokenizer.chatTemplate() : null);
     }
 
     /**
@@ -46,7 +58,41 @@ public final class LlavaProcessor implements AutoCloseable {
      * @param marksPerImage how many of them, side by side; more than one where they are tokens of the vocabulary
      */
     public static LlavaProcessor of(Tokenizer tokenizer, ImageProcessor pictures, int mark, int marksPerImage) {
-        return new LlavaProcessor(tokenizer, pictures, mark, marksPerImage);
+        return new LlavaProcessor(tokenizer, pictures, mark, marksPerImage, null);
+    }
+
+    /**
+     * A conversation as text, with {@link #IMAGE} where its questions have it. The answer of the last turn may be missing:
+     * then the text ends where it is to be said.
+     */
+    public String text(List<Dialogue.Turn> turns) {
+        return template == null ? dialogue.text(turns) : templated(template, turns);
+    }
+
+    /** The words around questions and answers; null where the release brings a template. */
+    public @Nullable Dialogue dialogue() {
+        return template == null ? dialogue : null;
+    }
+
+    /** By a release's own template, which is told of pictures at the beginning of a question, each on a line of its own. */
+    public static String templated(ChatTemplate template, List<Dialogue.Turn> turns) {
+        List<Message> messages = new ArrayList<>();
+        boolean open = true;
+        for (Dialogue.Turn t : turns) {
+            List<Map<String, Object>> content = new ArrayList<>();
+            String question = t.question();
+            while (question.startsWith(IMAGE)) {
+                content.add(Map.of("type", "image"));
+                question = question.substring(IMAGE.length()).replaceFirst("^\n", "");
+            }
+            content.add(Map.of("type", "text", "text", question));
+            messages.add(new Message("user", content));
+            open = t.answer().isEmpty();
+            if (!open) {
+                messages.add(new Message("assistant", List.of(Map.of("type", "text", "text", t.answer()))));
+            }
+        }
+        return template.render(messages, open);
     }
 
     /** Pictures as the tower reads them, {@code [picture, 3, height, width]}. */

@@ -30,11 +30,21 @@ public final class Exported {
 
     /** Pictures squashed to a square, -1..1. */
     public static void processor(Path folder, String type, int side) {
+        processor(folder, type, side, 0);
+    }
+
+    /** @param high side of the same pictures for an eye that sees more, 0 for none */
+    public static void processor(Path folder, String type, int side, int high) {
         Map<String, Object> m = new LinkedHashMap<>();
         m.put("image_processor_type", type);
         m.put("do_resize", true);
         m.put("size", Map.of("height", side, "width", side));
         m.put("resample", 3);
+        if (high > 0) {
+            m.put("high_res_size", Map.of("height", high, "width", high));
+            m.put("high_res_image_mean", List.of(.5, .5, .5));
+            m.put("high_res_image_std", List.of(.5, .5, .5));
+        }
         m.put("do_center_crop", false);
         m.put("do_rescale", true);
         m.put("do_normalize", true);
@@ -44,7 +54,7 @@ public final class Exported {
     }
 
     /** A configuration file. */
-    static void json(Path file, Map<String, Object> json) {
+    public static void json(Path file, Map<String, Object> json) {
         try {
             byte[] text = (new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsString(json) + "\n")
                     .getBytes(StandardCharsets.UTF_8);
