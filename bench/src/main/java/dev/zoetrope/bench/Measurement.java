@@ -57,6 +57,16 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
         }
     }
 
+    private static final String TINY_LLAMA =
+            """
+            {"model_type": "llama", "vocab_size": 32000, "hidden_size": 2048, "intermediate_size": 5632,
+             "num_hidden_layers": 22, "num_attention_heads": 32, "num_key_value_heads": 4,
+             "max_position_embeddings": 2048, "rms_norm_eps": 1e-5}""";
+    private static final String SEVEN_BILLION =
+            """
+            {"model_type": "llama", "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008,
+             "num_hidden_layers": 32, "num_attention_heads": 32, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5}""";
+
     static final List<Measurement> ALL = List.of(
             new Measurement("matmul-1024", "product of two 1024x1024 matrices", false, dtype -> {
                 Tensor a = normal(dtype, 1024, 1024);
@@ -258,23 +268,36 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                     "llama-1.1b-decode-64-int4",
                     "the same with matrices of 4-bit numbers; activations in bfloat16 whatever the type asked for",
                     false,
-                    dtype -> llama(DType.BFLOAT16, PackedWeight.Kind.INT4, Measurement::decoding)));
+                    dtype -> llama(DType.BFLOAT16, PackedWeight.Kind.INT4, Measurement::decoding)),
+            new Measurement(
+                    "llama-7b-decode-8-int4",
+                    "Vicuna-7B: greedy decoding of 8 tokens after a 32-token prompt (prompt included), matrices of 4-bit"
+                            + " numbers, activations in bfloat16; peak_rss_mb is what loading takes",
+                    false,
+                    dtype -> llama(
+                            SEVEN_BILLION,
+                            DType.BFLOAT16,
+                            PackedWeight.Kind.INT4,
+                            model -> decoding(model, 8))));
 
     private static Work decoding(LanguageModel model) {
+        return decoding(model, 64);
+    }
+
+    private static Work decoding(LanguageModel model, int steps) {
         Tensor ids = tokens(32);
-        return () ->
-                Generation.run(model, ids, null, Generation.Options.greedy(65)).to(DType.FLOAT32);
+        return () -> Generation.run(model, ids, null, Generation.Options.greedy(steps + 1))
+                .to(DType.FLOAT32);
     }
 
     private static Work llama(DType dtype, PackedWeight.@Nullable Kind packing, Function<LanguageModel, Work> work) {
+        return llama(TINY_LLAMA, dtype, packing, work);
+    }
+
+    private static Work llama(
+            String config, DType dtype, PackedWeight.@Nullable Kind packing, Function<LanguageModel, Work> work) {
         Weights w = weights(dtype).packed(packing);
-        Json config = Json.parse(
-                "TinyLlama-1.1B",
-                """
-                {"model_type": "llama", "vocab_size": 32000, "hidden_size": 2048, "intermediate_size": 5632,
-                 "num_hidden_layers": 22, "num_attention_heads": 32, "num_key_value_heads": 4,
-                 "max_position_embeddings": 2048, "rms_norm_eps": 1e-5}""");
-        return holding(w, work.apply(LanguageModel.of(config, w)));
+        return holding(w, work.apply(LanguageModel.of(Json.parse("llama", config), w)));
     }
 
     private static Tensor tokens(long count) {

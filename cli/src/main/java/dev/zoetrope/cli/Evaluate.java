@@ -3,6 +3,7 @@ package dev.zoetrope.cli;
 import dev.zoetrope.checkpoint.AtomicFile;
 import dev.zoetrope.models.sora.Sora;
 import dev.zoetrope.tasks.BuiltIn;
+import dev.zoetrope.tasks.Chat;
 import dev.zoetrope.tasks.Segment;
 import dev.zoetrope.tensor.UserError;
 import dev.zoetrope.training.blip2.Blip2Evaluation;
@@ -11,6 +12,7 @@ import dev.zoetrope.training.pictures.PictureEvaluation;
 import dev.zoetrope.training.sam.SamEvaluation;
 import dev.zoetrope.training.seeing.SeeingEvaluation;
 import dev.zoetrope.training.sora.SoraEvaluation;
+import dev.zoetrope.training.talking.OwlEval;
 import dev.zoetrope.training.talking.TalkEvaluation;
 import dev.zoetrope.world.Motion;
 import dev.zoetrope.world.WorldObjects;
@@ -33,11 +35,13 @@ import picocli.CommandLine.Spec;
 /** Measures a model on the built-in world. */
 @Command(
         name = "evaluate",
+        aliases = "eval",
         sortOptions = false,
         description = {
             "Measure a model on captions and clips that training never used, and print the table of its model card.",
             "  zoetrope evaluate sora --clips 100",
-            "  zoetrope evaluate clip --pictures 1024 --model runs/clip/model"
+            "  zoetrope evaluate clip --pictures 1024 --model runs/clip/model",
+            "  zoetrope eval owleval --model llava-hf/llava-1.5-7b-hf --data OwlEval -o owleval"
         })
 final class Evaluate implements Callable<Integer> {
     /** Scenes for a model of any size are drawn at most this large, in pixels. */
@@ -52,7 +56,7 @@ final class Evaluate implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
-    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip, siglip, sam, blip2, chat, ddpm, ldm or dit.")
+    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip, siglip, sam, blip2, chat, ddpm, ldm, dit or owleval.")
     private String system;
 
     @Option(
@@ -79,19 +83,25 @@ final class Evaluate implements Callable<Integer> {
     @Option(names = "--model", paramLabel = "DIR", description = "Folder of a model (default: the built-in one).")
     private @Nullable Path model;
 
+    @Option(names = "--data", paramLabel = "DIR", description = "For owleval: the folder of its questions and images.")
+    private @Nullable Path data;
+
     @Option(names = "--judge", paramLabel = "DIR", description = "Folder of the judge (default: the built-in one).")
     private @Nullable Path judge;
 
     @Option(
             names = {"-o", "--output"},
             paramLabel = "FILE",
-            description = "Also write the table to this file.")
+            description = "Also write the table to this file; for owleval the folder of the page.")
     private @Nullable Path output;
 
     @Override
     public Integer call() {
         if (clips < 1 || pictures < 1) {
             throw new UserError((clips < 1 ? "--clips " + clips : "--pictures " + pictures) + ": at least 1 is needed");
+        }
+        if (system.equals("owleval")) {
+            return owleval();
         }
         String table =
                 switch (system) {
@@ -107,7 +117,7 @@ final class Evaluate implements Callable<Integer> {
                         throw new UserError(
                                 "evaluate " + system
                                         + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip, sam, "
-                                        + "blip2, chat, ddpm, ldm, dit");
+                                        + "blip2, chat, ddpm, ldm, dit, owleval");
                 };
         spec.commandLine().getOut().print(table);
         spec.commandLine().getOut().flush();
@@ -201,6 +211,30 @@ final class Evaluate implements Callable<Integer> {
                 bar[0].close();
             }
         }
+    }
+
+    /** Answers of a model, on a page where a person grades them. */
+    private int owleval() {
+        if (data == null) {
+            throw new UserError("evaluate owleval: name the folder with questions.jsonl and images/ with --data DIR");
+        }
+        PrintWriter err = spec.commandLine().getErr();
+        Path folder = model == null ? BuiltIn.folder(BuiltIn.CHAT) : ModelOption.fetched(model.toString(), err);
+        String name = model == null ? BuiltIn.CHAT : String.valueOf(model.getFileName());
+        Path out = output == null ? Path.of("owleval") : output;
+        int count = OwlEval.questions(data).size();
+        engine.start(err);
+        try (Stop stop = new Stop("stopping ...", err);
+                Chat chat = Chat.load(folder);
+                Bar bar = new Bar("questions", 0, count, err)) {
+            Chat.Options o = Chat.Options.DEFAULT.with(Chat.sampling(folder));
+            Path page = OwlEval.run(chat, name, data, out, o, (done, of) -> {
+                bar.step(done);
+                return !stop.requested();
+            });
+            spec.commandLine().getOut().println(page);
+        }
+        return 0;
     }
 
     private String talk() {

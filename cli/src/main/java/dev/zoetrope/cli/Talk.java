@@ -70,10 +70,7 @@ final class Talk implements Callable<Integer> {
             description = "Forget the oldest questions when the conversation gets too long for the model.")
     private boolean forgets;
 
-    @Option(
-            names = "--schema",
-            paramLabel = "FILE",
-            description = "The answer is JSON that keeps to this JSON schema.")
+    @Option(names = "--schema", paramLabel = "FILE", description = "The answer is JSON that keeps to this JSON schema.")
     private @Nullable Path schema;
 
     @Option(names = "--stop", paramLabel = "TEXT", description = "A text that ends the answer; may be repeated.")
@@ -101,8 +98,7 @@ final class Talk implements Callable<Integer> {
         engine.start(err);
         try (Stop stop = new Stop("stopping ...", err);
                 Chat chat = model.load(folder)) {
-            Chat.Options options =
-                    look == null ? plain(folder) : plain(folder).with(look);
+            Chat.Options options = look == null ? plain(folder) : plain(folder).with(look);
             if (question != null) {
                 ask(chat, question, images, options, stop);
             } else {

@@ -37,6 +37,7 @@ import picocli.CommandLine.Spec;
             Detokenize.class,
             Train.class,
             Evaluate.class,
+            QuantizeModel.class,
             WorldPreview.class,
             ParityRun.class,
             ManifestCheck.class,

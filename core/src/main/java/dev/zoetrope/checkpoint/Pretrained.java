@@ -1,11 +1,14 @@
 package dev.zoetrope.checkpoint;
 
 import dev.zoetrope.tensor.UserError;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.function.BiFunction;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * A model from the folder that people publish: config.json and the weights beside it. The model keeps the {@link Weights}
@@ -45,6 +48,22 @@ public final class Pretrained {
         } catch (RuntimeException e) {
             w.close();
             throw e;
+        }
+    }
+
+    /** Copies all files of a model's folder but its weights, those of folders below it too. */
+    public static void copyDescriptions(Path from, Path to) {
+        try (Stream<Path> all = Files.walk(from, 2)) {
+            for (Path file : all.filter(Files::isRegularFile).toList()) {
+                String name = file.getFileName().toString();
+                if (name.matches(".*\\.(json|jinja|model|txt)") && !name.endsWith(".index.json")) {
+                    Path copy = to.resolve(from.relativize(file).toString());
+                    Files.createDirectories(copy.getParent());
+                    Files.copy(file, copy, StandardCopyOption.REPLACE_EXISTING);
+                }
+            }
+        } catch (IOException e) {
+            throw new UserError(from + ": cannot be copied to " + to + ": " + e, e);
         }
     }
 

@@ -4,7 +4,9 @@ import dev.zoetrope.checkpoint.Init;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.PackedWeight;
+import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,14 +24,45 @@ public final class Linear implements Module {
     }
 
     public Linear(Weights w, long in, long out, boolean hasBias) {
-        weight = w.product("weight", Init.fanIn(), out, in);
+        PackedWeight stored = stored(w, in, out);
+        weight = stored == null ? w.product("weight", Init.fanIn(), out, in) : absent(w, in, out);
         bias = hasBias ? w.tensor("bias", Init.fanInBias(in), out) : null;
         adapters = w.part(new LoraStack(weight));
         PackedWeight.Kind kind = w.packing();
-        packed = kind == null ? null : w.part(PackedWeight.of(kind, weight));
-        if (packed != null) {
+        packed = stored != null ? stored : kind == null ? null : w.part(PackedWeight.of(kind, weight));
+        if (stored != null) {
+            weight.close();
+        } else if (packed != null) {
             w.drop("weight");
         }
+    }
+
+    /** Of a checkpoint that was written in fewer bits: {@code weight.int8} or {@code weight.int4} stands for the weight. */
+    private static @Nullable PackedWeight stored(Weights w, long in, long out) {
+        boolean four = w.has("weight.int4");
+        if (!four && !w.has("weight.int8")) {
+            return null;
+        }
+        Weights as = w.asStored();
+        PackedWeight packed;
+        if (four) {
+            long groups = in / PackedWeight.GROUP;
+            packed = PackedWeight.of(new PackedWeight.Stored(
+                    as.tensor("weight.int4", Init.zeros(), out, in / 2),
+                    as.tensor("weight.scale", Init.zeros(), out, groups),
+                    as.tensor("weight.offset", Init.zeros(), out, groups)));
+        } else {
+            packed = PackedWeight.of(new PackedWeight.Stored(
+                    as.tensor("weight.int8", Init.zeros(), out, in),
+                    as.tensor("weight.scale", Init.zeros(), out),
+                    null));
+        }
+        List.of("weight.int4", "weight.int8", "weight.scale", "weight.offset").forEach(w::drop);
+        return w.part(packed);
+    }
+
+    private static Tensor absent(Weights w, long in, long out) {
+        return Scope.detach(Tensor.zeros().expand(out, in)).named(w.path().isEmpty() ? "weight" : w.path() + ".weight");
     }
 
     /** One whose weight is somebody else's, such as a word embedding. */

@@ -1,5 +1,6 @@
 package dev.zoetrope.tensor;
 
+import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
@@ -26,7 +27,9 @@ public final class PackedWeight implements AutoCloseable {
         }
     }
 
-    private static final int GROUP = 32;
+    /** Inputs that share a scale and an offset in INT4. */
+    public static final int GROUP = 32;
+
     private static final int BLOCK = 64; // outputs of a block of the packed form
     private static final int FEW = 8; // rows, up to which the 8-bit kernel beats the unpacked product
 
@@ -40,38 +43,79 @@ public final class PackedWeight implements AutoCloseable {
         this.scales = Scope.detach(scales);
     }
 
+    /**
+     * A matrix in fewer bits as files hold it; {@link #of(Stored)} brings it into the form that this machine's kernel reads.
+     *
+     * @param values {@code [N, K]} INT8; or {@code [N, K / 2]} UINT8, in the low four bits the first half of the inputs and
+     *     in the high four the second: q stands for (q - 8) scale + offset
+     * @param scale {@code [N]}, or {@code [N, K / 32]}, BFLOAT16
+     * @param offset {@code [N, K / 32]} BFLOAT16; null for INT8
+     */
+    public record Stored(Tensor values, Tensor scale, @Nullable Tensor offset) {}
+
     /** Packs {@code [N, K]}; as INT8 where the shape does not fit the groups and blocks of INT4. */
     public static PackedWeight of(Kind kind, Tensor weight) {
+        try (Scope s = Scope.open()) {
+            return of(stored(kind, weight));
+        }
+    }
+
+    /** Rounds {@code [N, K]}; to INT8 where the shape does not fit the groups and blocks of INT4. */
+    public static Stored stored(Kind kind, Tensor weight) {
         boolean fits = weight.size(1) % GROUP == 0 && weight.size(0) % BLOCK == 0;
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open()) {
             Tensor w = weight.to(DType.FLOAT32);
-            return kind == Kind.INT4 && fits ? int4(w) : int8(w);
+            Stored r = kind == Kind.INT4 && fits ? int4(w) : int8(w);
+            s.keep(r.values);
+            s.keep(r.scale);
+            return r.offset == null ? r : new Stored(r.values, r.scale, s.keep(r.offset));
         }
     }
 
-    private static PackedWeight int8(Tensor w) {
+    /** From a file. */
+    public static PackedWeight of(Stored stored) {
+        Tensor offset = stored.offset;
+        try (Autograd.Mode off = Autograd.off();
+                Scope s = Scope.open()) {
+            if (offset == null) {
+                return new PackedWeight(
+                        Kind.INT8,
+                        stored.values.copy(),
+                        stored.scale.to(DType.BFLOAT16).copy());
+            }
+            Tensor both = stored.values.to(DType.INT32); // [N, K / 2]
+            Tensor low = both.remainder(16L);
+            Tensor high = both.sub(low).to(DType.FLOAT32).div(16.0).to(DType.INT32);
+            Tensor values = Boxed.call("_convert_weight_to_int4pack_for_cpu", "", Tensor.cat(1, low, high), 2L);
+            Tensor scales = Tensor.stack(2, List.of(stored.scale, offset)).transpose(0, 1); // [K / 32, N, 2]
+            return new PackedWeight(Kind.INT4, values, scales.to(DType.BFLOAT16).contiguous());
+        }
+    }
+
+    private static Stored int8(Tensor w) {
         Tensor scale = w.abs()
                 .amax(true, 1)
                 .clamp(Float.MIN_NORMAL, Double.POSITIVE_INFINITY)
                 .div(127.0); // [N, 1]
         Tensor rounded = scale.to(DType.BFLOAT16).to(DType.FLOAT32); // as the kernel multiplies
         Tensor values = w.div(rounded).round().clamp(-127, 127).to(DType.INT8);
-        return new PackedWeight(Kind.INT8, values, scale.to(DType.BFLOAT16).reshape(-1));
+        return new Stored(values, scale.to(DType.BFLOAT16).reshape(-1), null);
     }
 
-    private static PackedWeight int4(Tensor w) {
+    private static Stored int4(Tensor w) {
         Tensor groups = w.unflatten(1, -1, GROUP); // [N, K / 32, 32]
         Tensor low = groups.amin(true, 2);
         Tensor scale = groups.amax(true, 2).sub(low).div(15.0).clamp(Float.MIN_NORMAL, Double.POSITIVE_INFINITY);
         scale = scale.to(DType.BFLOAT16).to(DType.FLOAT32);
-        // A number q of 0..15 stands for (q - 8) scale + offset.
         Tensor offset = low.add(scale.mul(8.0)).to(DType.BFLOAT16).to(DType.FLOAT32);
-        Tensor q = groups.sub(offset).div(scale).add(8.0).round().clamp(0, 15);
-        Tensor values = Boxed.call(
-                "_convert_weight_to_int4pack_for_cpu", "", q.flatten(1).to(DType.INT32), 2L);
-        Tensor scales = Tensor.cat(2, scale, offset).transpose(0, 1).contiguous(); // [K / 32, N, 2]
-        return new PackedWeight(Kind.INT4, values, scales.to(DType.BFLOAT16));
+        Tensor q = groups.sub(offset).div(scale).add(8.0).round().clamp(0, 15).flatten(1); // [N, K]
+        long half = q.size(1) / 2;
+        Tensor values = q.narrow(1, 0, half).add(q.narrow(1, half, half).mul(16.0));
+        return new Stored(
+                values.to(DType.UINT8),
+                scale.squeeze(2).to(DType.BFLOAT16),
+                offset.squeeze(2).to(DType.BFLOAT16));
     }
 
     /** The product with the weight. {@code x [..., K] -> [..., N]}, in x's type. */

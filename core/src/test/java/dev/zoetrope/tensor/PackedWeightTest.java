@@ -3,9 +3,18 @@ package dev.zoetrope.tensor;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.zoetrope.checkpoint.Checkpoint;
+import dev.zoetrope.checkpoint.Safetensors;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.nn.Linear;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Locale;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class PackedWeightTest {
     /** Largest error over the largest answer. */
@@ -48,6 +57,40 @@ class PackedWeightTest {
             Linear linear = new Linear(w.at("fc"), 64, 64);
             assertThat(w.named()).containsOnlyKeys("fc.bias");
             assertThat(linear.forward(random.normal(2, 64)).shape()).containsExactly(2, 64);
+        }
+    }
+
+    /** Written once in fewer bits, a layer answers what one answers that is packed on load. */
+    @ParameterizedTest
+    @EnumSource(PackedWeight.Kind.class)
+    void aFileInFewerBits(PackedWeight.Kind kind, @TempDir Path folder) {
+        Path file = folder.resolve("layer.safetensors");
+        try (Scope s = Scope.open();
+                RandomSource random = RandomSource.of(1)) {
+            Tensor weight = weight(random, 64, 96);
+            PackedWeight.Stored stored = PackedWeight.stored(kind, weight);
+            Map<String, Tensor> tensors = new HashMap<>();
+            tensors.put("fc.weight." + kind.name().toLowerCase(Locale.ROOT), stored.values());
+            tensors.put("fc.weight.scale", stored.scale());
+            Tensor offset = stored.offset();
+            if (offset != null) {
+                tensors.put("fc.weight.offset", offset);
+            }
+            Safetensors.write(file, tensors, Map.of());
+            Tensor x = random.normal(3, 96);
+            try (Checkpoint c = Checkpoint.open(file);
+                    Weights w = Weights.load(c);
+                    PackedWeight packed = PackedWeight.of(kind, weight)) {
+                Linear linear = new Linear(w.at("fc"), 96, 64, false);
+                assertThat(linear.forward(x)
+                                .sub(packed.linear(x, null))
+                                .abs()
+                                .max()
+                                .item())
+                        .isZero();
+                assertThat(w.named()).isEmpty();
+                assertThat(w.unused()).isEmpty();
+            }
         }
     }
 

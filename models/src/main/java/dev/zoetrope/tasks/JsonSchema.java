@@ -18,15 +18,35 @@ import org.jspecify.annotations.Nullable;
  * narrow an answer is refused by name. Properties come in the schema's order, and no others, unless it lists none.
  */
 public final class JsonSchema {
-    /** Any object. */
-    public static final JsonSchema OBJECT = of("{\"type\": \"object\"}");
-
     private static final Set<String> SILENT = Set.of(
-            "$schema", "$id", "$defs", "definitions", "$comment", "title", "description", "default", "examples", "strict",
-            "deprecated", "readOnly", "writeOnly");
+            "$schema",
+            "$id",
+            "$defs",
+            "definitions",
+            "$comment",
+            "title",
+            "description",
+            "default",
+            "examples",
+            "strict",
+            "deprecated",
+            "readOnly",
+            "writeOnly");
     private static final Set<String> KNOWN = Set.of(
-            "type", "properties", "required", "additionalProperties", "items", "minItems", "maxItems", "minLength", "maxLength",
-            "enum", "const", "anyOf", "oneOf", "$ref");
+            "type",
+            "properties",
+            "required",
+            "additionalProperties",
+            "items",
+            "minItems",
+            "maxItems",
+            "minLength",
+            "maxLength",
+            "enum",
+            "const",
+            "anyOf",
+            "oneOf",
+            "$ref");
     private static final int DEEPEST = 2000;
     private static final int MOST_SPACES = 40; // in a row: indentation of a deep answer
 
@@ -131,7 +151,9 @@ public final class JsonSchema {
                     new Literal("\\"),
                     new Choice(List.of(
                             new Chars(c -> "\"\\/bfnrt".indexOf(c) >= 0),
-                            sequence(new Literal("u"), new Repeat(new Chars(c -> Character.digit(c, 16) >= 0), 4, 4)))))));
+                            sequence(
+                                    new Literal("u"),
+                                    new Repeat(new Chars(c -> Character.digit(c, 16) >= 0), 4, 4)))))));
     private static final Node BOOLEAN = new Choice(List.of(new Literal("true"), new Literal("false")));
     private static final Node NULL = new Literal("null");
     private static final Reference ANY = new Reference();
@@ -139,13 +161,11 @@ public final class JsonSchema {
     static {
         Node member = sequence(string(0, -1), SPACE, new Literal(":"), SPACE, ANY);
         ANY.target = new Choice(List.of(
-                string(0, -1),
-                NUMBER,
-                BOOLEAN,
-                NULL,
-                list("{", member, "}", 0, -1),
-                list("[", ANY, "]", 0, -1)));
+                string(0, -1), NUMBER, BOOLEAN, NULL, list("{", member, "}", 0, -1), list("[", ANY, "]", 0, -1)));
     }
+
+    /** Any object. */
+    public static final JsonSchema OBJECT = of("{\"type\": \"object\"}");
 
     private final State start;
 
@@ -210,7 +230,8 @@ public final class JsonSchema {
         if (node instanceof Repeat repeat) {
             boolean ends = repeat.least == 0 && expand(then, heads, depth + 1);
             if (repeat.most != 0) {
-                Node again = new Repeat(repeat.what, Math.max(0, repeat.least - 1), repeat.most < 0 ? -1 : repeat.most - 1);
+                Node again =
+                        new Repeat(repeat.what, Math.max(0, repeat.least - 1), repeat.most < 0 ? -1 : repeat.most - 1);
                 expand(new Rest(repeat.what, new Rest(again, then)), heads, depth + 1);
             }
             return ends;
@@ -259,8 +280,10 @@ public final class JsonSchema {
         Node node(Json j) {
             for (String key : j.keys()) {
                 if (!KNOWN.contains(key) && !SILENT.contains(key)) {
-                    throw new UserError(j.name() + ": " + key + " cannot be kept to while an answer is written; leave it"
-                            + " out, or check it afterwards; supported: " + KNOWN.stream().sorted().toList());
+                    throw new UserError(
+                            j.name() + ": " + key + " cannot be kept to while an answer is written; leave it"
+                                    + " out, or check it afterwards; supported: "
+                                    + KNOWN.stream().sorted().toList());
                 }
             }
             if (j.has("$ref")) {
@@ -333,8 +356,8 @@ public final class JsonSchema {
             List<String> names = List.copyOf(properties.keys());
             for (int i = names.size() - 1; i >= 0; i--) {
                 String name = names.get(i);
-                Node member =
-                        sequence(new Literal(quoted(name)), SPACE, new Literal(":"), SPACE, node(properties.at(name)), SPACE);
+                Node member = sequence(
+                        new Literal(quoted(name)), SPACE, new Literal(":"), SPACE, node(properties.at(name)), SPACE);
                 Node next = sequence(new Literal(","), SPACE, member, behind);
                 Node first = sequence(member, behind);
                 boolean must = required.contains(name);
@@ -353,7 +376,8 @@ public final class JsonSchema {
             references.put(path, r);
             Json at = root;
             if (!path.startsWith("#")) {
-                throw new UserError(root.name() + ": $ref " + path + " lies outside of the schema; only #/... is followed");
+                throw new UserError(
+                        root.name() + ": $ref " + path + " lies outside of the schema; only #/... is followed");
             }
             for (String part : path.substring(1).split("/")) {
                 if (!part.isEmpty()) {

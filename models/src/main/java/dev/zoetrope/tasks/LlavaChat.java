@@ -26,11 +26,7 @@ final class LlavaChat implements ChatModel {
     private final LlavaProcessor processor;
     private final Set<Integer> ends;
 
-    private LlavaChat(
-            String name,
-            Llava model,
-            LlavaProcessor processor,
-            Set<Integer> ends) {
+    private LlavaChat(String name, Llava model, LlavaProcessor processor, Set<Integer> ends) {
         this.name = name;
         this.model = model;
         this.processor = processor;

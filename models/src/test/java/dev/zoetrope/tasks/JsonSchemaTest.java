@@ -28,7 +28,8 @@ class JsonSchemaTest {
                 "{ \"name\":\"fox\",\n  \"legs\":-40,\"weight\":1.5e-3 }|true",
                 "{\"name\":\"fox\",\"legs\":4,\"colour\":\"light \\\"red\\\"\"}|true",
                 "{\"name\":\"fox\",\"legs\":4,\"colour\":null,\"weight\":null}|true",
-                "{\"name\":\"\\u00e4\\n\",\"legs\":0,\"kits\":[{\"name\":\"a\",\"legs\":4}, {\"name\":\"b\",\"legs\":3}]}|true",
+                "{\"name\":\"\\u00e4\\n"
+                        + "\",\"legs\":0,\"kits\":[{\"name\":\"a\",\"legs\":4}, {\"name\":\"b\",\"legs\":3}]}|true",
                 "{\"name\":\"fox\",\"legs\":4,\"kits\":[]}|true",
                 "{\"name\":\"\",\"legs\":4}|false",
                 "{\"name\":\"reynard\",\"legs\":4}|false",
@@ -69,6 +70,8 @@ class JsonSchemaTest {
                 "{\"type\":\"object\",\"properties\":{\"a\":{}},\"required\":[\"b\"]}|required names b",
             })
     void whatCannotBeKeptToIsRefusedByName(String schema, String says) {
-        assertThatThrownBy(() -> JsonSchema.of(schema)).isInstanceOf(UserError.class).hasMessageContaining(says);
+        assertThatThrownBy(() -> JsonSchema.of(schema))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining(says);
     }
 }

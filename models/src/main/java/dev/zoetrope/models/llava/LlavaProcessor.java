@@ -28,7 +28,11 @@ public final class LlavaProcessor implements AutoCloseable {
     private final Dialogue dialogue; // of those that bring no template
 
     private LlavaProcessor(
-            Tokenizer tokenizer, ImageProcessor pictures, int mark, int marksPerImage, @Nullable ChatTemplate template) {
+            Tokenizer tokenizer,
+            ImageProcessor pictures,
+            int mark,
+            int marksPerImage,
+            @Nullable ChatTemplate template) {
         this.tokenizer = tokenizer;
         this.pictures = pictures;
         this.mark = mark;

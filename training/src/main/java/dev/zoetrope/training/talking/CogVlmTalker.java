@@ -38,7 +38,8 @@ final class CogVlmTalker implements Talker {
     public long[] ids(List<Turn> turns) {
         boolean pictured = turns.stream().anyMatch(t -> t.question().contains(LlavaProcessor.IMAGE));
         List<Exchange> all = turns.stream()
-                .map(t -> new Exchange(t.question().replace(LlavaProcessor.IMAGE, "").strip(), t.answer()))
+                .map(t -> new Exchange(
+                        t.question().replace(LlavaProcessor.IMAGE, "").strip(), t.answer()))
                 .toList();
         Exchange last = all.get(all.size() - 1);
         String text = model.config().template().text(all.subList(0, all.size() - 1), last.question());
@@ -54,7 +55,8 @@ final class CogVlmTalker implements Talker {
     @Override
     public Tensor loss(Batch b, List<Image> images) {
         Tensor types = b.ids().eq(MARK).to(DType.INT64);
-        Tensor ids = b.ids().maskedFill(b.ids().eq(MARK), (double) model.config().place());
+        Tensor ids =
+                b.ids().maskedFill(b.ids().eq(MARK), (double) model.config().place());
         Tensor seen = images.isEmpty() ? null : model.imageTokens(CogVlmPrompt.pixels(model.config(), images));
         return NextToken.loss(model.logits(model.read(ids, types, b.mask(), seen)), b.labels());
     }

@@ -43,9 +43,8 @@ final class DeepSeekVlTalker implements Talker {
 
     @Override
     public Tensor loss(Batch b, List<Image> images) {
-        Tensor seen = images.isEmpty()
-                ? null
-                : model.imageTokens(processor.pixels(images), processor.highPixels(images));
+        Tensor seen =
+                images.isEmpty() ? null : model.imageTokens(processor.pixels(images), processor.highPixels(images));
         return NextToken.loss(model.logits(model.join(b.ids(), b.mask(), seen)), b.labels());
     }
 

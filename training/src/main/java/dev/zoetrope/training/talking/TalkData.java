@@ -72,8 +72,7 @@ interface TalkData {
                         Path.of(stage.get("images", ".")),
                         length,
                         stage.get("seed", 0L))
-                : new OfWorld(
-                        world, stage.get("data", Kind.CONVERSATIONS), turns, stage.get("words_share", 0.));
+                : new OfWorld(world, stage.get("data", Kind.CONVERSATIONS), turns, stage.get("words_share", 0.));
     }
 
     /**

@@ -96,7 +96,13 @@ public final class TalkEvaluation {
 
     private void row(String pictures, String kind, Count c, String blind) {
         table.append(String.format(
-                Locale.ROOT, "%-26s %-10s %6d %18s %18s%n", pictures, kind, c.asked, new Share(c.right, c.asked), blind));
+                Locale.ROOT,
+                "%-26s %-10s %6d %18s %18s%n",
+                pictures,
+                kind,
+                c.asked,
+                new Share(c.right, c.asked),
+                blind));
     }
 
     private void count(Scene scene, Map<String, Count> counts) {
@@ -115,8 +121,7 @@ public final class TalkEvaluation {
         return tokenizer.decode(tokenizer.encodePlain(text), true).strip();
     }
 
-    private void ask(
-            Image image, String question, Predicate<String> isRight, String kind, Map<String, Count> counts) {
+    private void ask(Image image, String question, Predicate<String> isRight, String kind, Map<String, Count> counts) {
         Count c = counts.computeIfAbsent(kind, k -> new Count());
         c.asked++;
         c.right += isRight.test(answer(question, List.of(image))) ? 1 : 0;

@@ -3,6 +3,7 @@ package dev.zoetrope.training.talking;
 import dev.zoetrope.checkpoint.Check;
 import dev.zoetrope.checkpoint.Checkpoint;
 import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.checkpoint.Pretrained;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Tokenizer;
@@ -27,17 +28,13 @@ import dev.zoetrope.training.Trainer;
 import dev.zoetrope.training.TrainingListener;
 import dev.zoetrope.training.seeing.Exported;
 import dev.zoetrope.training.seeing.WorldPictures;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.stream.Stream;
 
 /**
  * Trains models that talk about pictures, in the stages that a recipe names: which parameters train, by patterns of their
@@ -86,7 +83,10 @@ public final class TalkTraining {
         }
         int side = model.requireAt("vision_config").get("image_size", 64);
         Exported.processor(
-                target, processor(config), side, model.at("high_res_vision_config").get("image_size", 0));
+                target,
+                processor(config),
+                side,
+                model.at("high_res_vision_config").get("image_size", 0));
         Json json = Json.of("model", config);
         try (RandomSource random = RandomSource.of(settings.get("seed", 0L));
                 Weights weights = Weights.draw(random);
@@ -99,8 +99,8 @@ public final class TalkTraining {
                 }
                 copyTower(weights.at(at), towerFolder(settings.require("tower")));
             }
-            TalkTraining t = new TalkTraining(
-                    talker, weights, WorldPictures.of(settings.at("world"), side), folder, listener);
+            TalkTraining t =
+                    new TalkTraining(talker, weights, WorldPictures.of(settings.at("world"), side), folder, listener);
             if (!t.stages(stages)) {
                 return false;
             }
@@ -122,13 +122,13 @@ public final class TalkTraining {
         Path from = Path.of(settings.require("start"));
         Path target = folder.file("model");
         Json config = Json.read(from.resolve("config.json"));
-        copyDescriptions(from, target);
+        Pretrained.copyDescriptions(from, target);
         int side = config.at("vision_config").get("image_size", 64);
         try (Checkpoint file = Checkpoint.open(from);
                 Weights weights = Weights.load(file).as(DType.FLOAT32);
                 Talker talker = Talker.of(from, config, weights)) {
-            TalkTraining t = new TalkTraining(
-                    talker, weights, WorldPictures.of(settings.at("world"), side), folder, listener);
+            TalkTraining t =
+                    new TalkTraining(talker, weights, WorldPictures.of(settings.at("world"), side), folder, listener);
             if (!t.stages(stages)) {
                 return false;
             }
@@ -136,22 +136,6 @@ public final class TalkTraining {
         }
         listener.message("the model is in " + target);
         return true;
-    }
-
-    /** All files but the weights. */
-    private static void copyDescriptions(Path from, Path to) {
-        try (Stream<Path> all = Files.walk(from, 2)) {
-            for (Path file : all.filter(Files::isRegularFile).toList()) {
-                String name = file.getFileName().toString();
-                if (name.matches(".*\\.(json|jinja|model|txt)") && !name.endsWith(".index.json")) {
-                    Path copy = to.resolve(from.relativize(file).toString());
-                    Files.createDirectories(copy.getParent());
-                    Files.copy(file, copy, StandardCopyOption.REPLACE_EXISTING);
-                }
-            }
-        } catch (IOException e) {
-            throw new UserError(from + ": cannot be copied to " + to + ": " + e, e);
-        }
     }
 
     private static String processor(Map<String, Object> config) {
@@ -240,8 +224,8 @@ public final class TalkTraining {
         weights.requireGrad(false);
         Map<String, Tensor> trained = new LinkedHashMap<>();
         if (!j.get("train", List.of()).isEmpty()) {
-            trained.putAll(
-                    Trainable.of(j.get("train", List.of()), j.get("freeze", List.of())).apply(weights));
+            trained.putAll(Trainable.of(j.get("train", List.of()), j.get("freeze", List.of()))
+                    .apply(weights));
         }
         Weights adapters = j.has("lora") ? attach(j.at("lora"), j.get("seed", 0L)) : null;
         if (adapters != null) {
@@ -319,7 +303,6 @@ public final class TalkTraining {
             System.arraycopy(r.labels(), 0, labels, i * width, r.labels().length);
             Arrays.fill(mask, i * width, i * width + r.ids().length, 1);
         }
-        return new Talker.Batch(
-                Tensor.of(ids, n, width), Tensor.of(mask, n, width), Tensor.of(labels, n, width));
+        return new Talker.Batch(Tensor.of(ids, n, width), Tensor.of(mask, n, width), Tensor.of(labels, n, width));
     }
 }

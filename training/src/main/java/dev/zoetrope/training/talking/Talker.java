@@ -34,7 +34,8 @@ interface Talker extends AutoCloseable {
     Tensor loss(Batch batch, List<Image> images);
 
     /** Where the tower lies among the weights, null for a model that has none of CLIP's or SigLIP's. */
-    @Nullable String tower();
+    @Nullable
+    String tower();
 
     @Override
     void close();
