@@ -48,7 +48,7 @@ public final class JsonSchema {
             "oneOf",
             "$ref");
     private static final int DEEPEST = 2000;
-    private static final int MOST_SPACES = 40; // in a row: indentation of a deep answer
+    private static final int DEEPEST_INDENT = 32;
 
     /** What may come. */
     private sealed interface Node {}
@@ -131,7 +131,9 @@ public final class JsonSchema {
     /** A character that may come next, and what comes behind it. */
     private record Head(IntPredicate allowed, @Nullable Rest then) {}
 
-    private static final Node SPACE = new Repeat(new Chars(c -> c == ' ' || c == '\n'), 0, MOST_SPACES);
+    /** A space, or a new line and its indentation: models that may write more of them tend to write nothing else. */
+    private static final Node SPACE = optional(new Choice(List.of(
+            new Literal(" "), sequence(new Literal("\n"), new Repeat(new Literal(" "), 0, DEEPEST_INDENT)))));
     private static final Node DIGITS = new Repeat(new Chars(c -> c >= '0' && c <= '9'), 1, -1);
     private static final Node INTEGER = sequence(
             optional(new Literal("-")),

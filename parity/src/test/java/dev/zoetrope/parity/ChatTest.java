@@ -100,7 +100,7 @@ class ChatTest {
                 """);
         try (Chat chat = Chat.load(MODEL)) {
             Chat.Options o =
-                    Chat.Options.DEFAULT.withMaxTokens(80).with(Sampling.of(1)).with(schema);
+                    Chat.Options.DEFAULT.withMaxTokens(300).with(Sampling.of(1)).with(schema);
             Chat.Answer a = chat.ask("what is it?", List.of(picture()), o, Chat.Listener.NONE);
             Json json = Json.parse("answer", a.text());
             assertThat(json.require("animal")).isIn("fox", "bee");
