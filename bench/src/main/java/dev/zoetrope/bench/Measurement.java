@@ -65,7 +65,8 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
     private static final String SEVEN_BILLION =
             """
             {"model_type": "llama", "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008,
-             "num_hidden_layers": 32, "num_attention_heads": 32, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5}""";
+             "num_hidden_layers": 32, "num_attention_heads": 32, "max_position_embeddings": 4096,
+             "rms_norm_eps": 1e-5}""";
 
     static final List<Measurement> ALL = List.of(
             new Measurement("matmul-1024", "product of two 1024x1024 matrices", false, dtype -> {
@@ -271,14 +272,11 @@ record Measurement(String name, String work, boolean gradients, Preparation prep
                     dtype -> llama(DType.BFLOAT16, PackedWeight.Kind.INT4, Measurement::decoding)),
             new Measurement(
                     "llama-7b-decode-8-int4",
-                    "Vicuna-7B: greedy decoding of 8 tokens after a 32-token prompt (prompt included), matrices of 4-bit"
-                            + " numbers, activations in bfloat16; peak_rss_mb is what loading takes",
+                    "Vicuna-7B: greedy decoding of 8 tokens after a 32-token prompt (prompt included), matrices of"
+                            + " 4-bit numbers, activations in bfloat16; peak_rss_mb is what loading takes",
                     false,
-                    dtype -> llama(
-                            SEVEN_BILLION,
-                            DType.BFLOAT16,
-                            PackedWeight.Kind.INT4,
-                            model -> decoding(model, 8))));
+                    dtype ->
+                            llama(SEVEN_BILLION, DType.BFLOAT16, PackedWeight.Kind.INT4, model -> decoding(model, 8))));
 
     private static Work decoding(LanguageModel model) {
         return decoding(model, 64);

@@ -56,7 +56,9 @@ final class Evaluate implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
-    @Parameters(paramLabel = "SYSTEM", description = "sora, vit, clip, siglip, sam, blip2, chat, ddpm, ldm, dit or owleval.")
+    @Parameters(
+            paramLabel = "SYSTEM",
+            description = "sora, vit, clip, siglip, sam, blip2, chat, ddpm, ldm, dit or owleval.")
     private String system;
 
     @Option(
@@ -114,10 +116,9 @@ final class Evaluate implements Callable<Integer> {
                     case "ldm" -> made(BuiltIn.LDM, PictureEvaluation.Condition.CAPTION);
                     case "dit" -> made(BuiltIn.DIT, PictureEvaluation.Condition.CLASS);
                     default ->
-                        throw new UserError(
-                                "evaluate " + system
-                                        + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip, sam, "
-                                        + "blip2, chat, ddpm, ldm, dit, owleval");
+                        throw new UserError("evaluate " + system
+                                + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip,"
+                                + " sam, blip2, chat, ddpm, ldm, dit, owleval");
                 };
         spec.commandLine().getOut().print(table);
         spec.commandLine().getOut().flush();
@@ -159,8 +160,10 @@ final class Evaluate implements Callable<Integer> {
                 ObjectJudge classifier = judge == null ? ObjectJudge.builtIn() : ObjectJudge.load(judge);
                 Bar bar = new Bar("clips", 0, 5L * clips, spec.commandLine().getErr())) {
             SoraEvaluation evaluation = new SoraEvaluation(
-                    sora, classifier, WorldObjects.first(objects), new SoraEvaluation.Settings(
-                            clips, steps == null ? 16 : steps, guidance == null ? 2.5 : guidance));
+                    sora,
+                    classifier,
+                    WorldObjects.first(objects),
+                    new SoraEvaluation.Settings(clips, steps == null ? 16 : steps, guidance == null ? 2.5 : guidance));
             List<SoraEvaluation.Result> results = evaluation.run((done, of) -> {
                 bar.step(done);
                 if (stop.requested()) {
@@ -254,8 +257,8 @@ final class Evaluate implements Callable<Integer> {
         PrintWriter err = spec.commandLine().getErr();
         Path folder = model != null ? model : BuiltIn.folder(builtIn);
         engine.start(err);
-        PictureEvaluation.Ask ask = new PictureEvaluation.Ask(
-                pictures, steps == null ? 0 : steps, guidance == null ? -1 : guidance);
+        PictureEvaluation.Ask ask =
+                new PictureEvaluation.Ask(pictures, steps == null ? 0 : steps, guidance == null ? -1 : guidance);
         try (Stop stop = new Stop("stopping ...", err);
                 ObjectJudge classifier = judge == null ? ObjectJudge.builtIn() : ObjectJudge.load(judge);
                 Bar bar = new Bar("pictures", 0, pictures, err)) {

@@ -132,8 +132,9 @@ public final class JsonSchema {
     private record Head(IntPredicate allowed, @Nullable Rest then) {}
 
     /** A space, or a new line and its indentation: models that may write more of them tend to write nothing else. */
-    private static final Node SPACE = optional(new Choice(List.of(
-            new Literal(" "), sequence(new Literal("\n"), new Repeat(new Literal(" "), 0, DEEPEST_INDENT)))));
+    private static final Node SPACE = optional(new Choice(
+            List.of(new Literal(" "), sequence(new Literal("\n"), new Repeat(new Literal(" "), 0, DEEPEST_INDENT)))));
+
     private static final Node DIGITS = new Repeat(new Chars(c -> c >= '0' && c <= '9'), 1, -1);
     private static final Node INTEGER = sequence(
             optional(new Literal("-")),
