@@ -5,6 +5,7 @@ import dev.zoetrope.media.Image;
 import dev.zoetrope.models.language.Sampling;
 import dev.zoetrope.tasks.Chat;
 import dev.zoetrope.tasks.ChatModel.Turn;
+import dev.zoetrope.tasks.JsonSchema;
 import io.javalin.http.Context;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
@@ -79,10 +80,6 @@ final class ChatApi {
         }
         if (body.size("tools", 0) > 0 || body.size("functions", 0) > 0) {
             throw ApiError.bad("tools are not supported", "tools");
-        }
-        String format = body.at("response_format").get("type", "text");
-        if (!format.equals("text")) {
-            throw ApiError.bad("response_format '" + format + "' is not supported; supported: text", "response_format");
         }
     }
 
@@ -200,7 +197,24 @@ final class ChatApi {
         long seed = body.has("seed")
                 ? body.get("seed", 0L)
                 : ThreadLocalRandom.current().nextInt(Integer.MAX_VALUE);
-        return Chat.Options.DEFAULT.with(sampling).withMaxTokens(tokens).withSeed(seed);
+        Chat.Options o =
+                Chat.Options.DEFAULT.with(sampling).withMaxTokens(tokens).withSeed(seed);
+        JsonSchema schema = schema(body.at("response_format"));
+        return schema == null ? o : o.with(schema);
+    }
+
+    /** What an answer in JSON has to look like; null for an answer in words. */
+    private static @Nullable JsonSchema schema(Json format) {
+        String type = format.get("type", "text");
+        return switch (type) {
+            case "text" -> null;
+            case "json_object" -> JsonSchema.OBJECT;
+            case "json_schema" -> JsonSchema.of(format.requireAt("json_schema").requireAt("schema"));
+            default ->
+                throw ApiError.bad(
+                        "response_format '" + type + "' is not supported; supported: text, json_object, json_schema",
+                        "response_format");
+        };
     }
 
     private static List<String> stops(Json body) {

@@ -147,6 +147,39 @@ class ServerTest {
     }
 
     @Test
+    void anAnswerKeepsToAJsonSchema() {
+        Map<String, Object> look = Map.of(
+                "type",
+                "object",
+                "required",
+                List.of("legs"),
+                "properties",
+                Map.of("legs", Map.of("enum", List.of(2, 4))));
+        Map<String, Object> body = new java.util.LinkedHashMap<>(Map.of(
+                "model",
+                "chat",
+                "messages",
+                List.of(Map.of("role", "user", "content", "how many?")),
+                "max_tokens",
+                60));
+        body.put(
+                "response_format",
+                Map.of("type", "json_schema", "json_schema", Map.of("name", "legs", "schema", look)));
+        Json answer =
+                server.post("/v1/chat/completions", body).json().list("choices").get(0);
+        Json said = Json.parse("answer", answer.at("message").require("content"));
+        assertThat(said.get("legs", 0)).isIn(2, 4);
+        assertThat(answer.require("finish_reason")).isEqualTo("stop");
+
+        body.put(
+                "response_format",
+                Map.of("type", "json_schema", "json_schema", Map.of("schema", Map.of("pattern", "a"))));
+        Answer refused = server.post("/v1/chat/completions", body);
+        assertThat(refused.status()).isEqualTo(400);
+        assertThat(refused.body()).contains("pattern");
+    }
+
+    @Test
     void aPointGivesThreeMasksTheBestFirst() {
         Json a = server.post(
                         "/v1/segment",
