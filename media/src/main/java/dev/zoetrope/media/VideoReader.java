@@ -21,6 +21,7 @@ import static org.bytedeco.ffmpeg.global.avformat.avformat_open_input;
 import static org.bytedeco.ffmpeg.global.avutil.AVMEDIA_TYPE_AUDIO;
 import static org.bytedeco.ffmpeg.global.avutil.AVMEDIA_TYPE_VIDEO;
 import static org.bytedeco.ffmpeg.global.avutil.AV_CHANNEL_ORDER_UNSPEC;
+import static org.bytedeco.ffmpeg.global.avutil.AV_NOPTS_VALUE;
 import static org.bytedeco.ffmpeg.global.avutil.AV_SAMPLE_FMT_FLTP;
 import static org.bytedeco.ffmpeg.global.avutil.av_channel_layout_copy;
 import static org.bytedeco.ffmpeg.global.avutil.av_channel_layout_default;
@@ -68,6 +69,9 @@ final class VideoReader implements AutoCloseable {
     /** Sound is cut where it would need more memory than this. */
     private static final int MAX_SAMPLES = 1 << 28;
 
+    /** How far from its place, in frames, one of an even rate may be shown. */
+    private static final double UNEVEN = 1;
+
     private final String name;
     private final PointerScope scope = new PointerScope();
     private final AVFormatContext format = new AVFormatContext(null);
@@ -77,6 +81,9 @@ final class VideoReader implements AutoCloseable {
     private long shown;
 
     private long ticks;
+
+    /** When each of the frames that were taken is shown, in the stream's unit of time. */
+    private final List<Long> starts = new ArrayList<>();
 
     private VideoReader(Path file) {
         name = file.toString();
@@ -118,12 +125,40 @@ final class VideoReader implements AutoCloseable {
             if (reader.format.iformat().name().getString().equals("gif")) {
                 fps = reader.shown / (reader.ticks * seconds(reader.format.streams(stream)));
             }
+            if (!limits.spread()) {
+                frames = reader.even(frames, fps, seconds(reader.format.streams(stream)));
+            }
             hasSound = reader.find(AVMEDIA_TYPE_AUDIO) >= 0;
         }
         if (limits.spread()) {
             return new Clip(frames, fps * frames.size() / Math.max(frames.size(), available));
         }
         return new Clip(frames, fps, hasSound ? readAudio(file).first(frames.size() / fps) : null);
+    }
+
+    /**
+     * Frames as they are seen at even distances in time: where a camera slowed down, or a recorder skipped what did not
+     * change, the same frame stands several times, and where it hurried some are left out.
+     */
+    private List<Image> even(List<Image> frames, double fps, double tick) {
+        double frame = 1 / fps / tick; // in ticks
+        long start = starts.get(0);
+        boolean uneven = false;
+        for (int i = 0; i < starts.size(); i++) {
+            uneven |= Math.abs(starts.get(i) - start - i * frame) > frame * UNEVEN + 1;
+        }
+        if (!uneven) {
+            return frames;
+        }
+        List<Image> r = new ArrayList<>();
+        int at = 0;
+        for (int i = 0; i < frames.size(); i++) {
+            while (at + 1 < starts.size() && starts.get(at + 1) - start <= i * frame + .5) {
+                at++;
+            }
+            r.add(frames.get(at));
+        }
+        return r;
     }
 
     /** How many frames there are, found without decoding them. */
@@ -188,6 +223,8 @@ final class VideoReader implements AutoCloseable {
                 }
                 limits.check(name, frames.size() + 1, rgb[0].width(), rgb[0].height());
                 converter.convert(frame, rgb[0], name);
+                long shownAt = frame.best_effort_timestamp();
+                starts.add(shownAt == AV_NOPTS_VALUE ? ticks - Math.max(1, frame.duration()) : shownAt);
                 frames.add(Images.turned(Ffmpeg.image(rgb[0]), orientation));
                 return frames.size() < limits.frames();
             });

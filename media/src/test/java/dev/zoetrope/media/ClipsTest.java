@@ -9,9 +9,11 @@ import dev.zoetrope.media.Clips.Scale;
 import dev.zoetrope.tensor.UserError;
 import java.io.IOException;
 import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -158,6 +160,68 @@ class ClipsTest {
         Clips.write(clip, folder.resolve("frames"), Map.of("seed", "3"));
         assertThat(Clips.read(folder.resolve("frames")).frames()).isEqualTo(clip.frames());
         assertThat(Images.text(folder.resolve("frames/frame-00002.png"))).containsEntry("seed", "3");
+    }
+
+    /** A copy of a file in which some bytes, wherever they first stand behind a mark, are others. */
+    private Path patched(Path file, String mark, byte[] old, byte[] now) throws IOException {
+        byte[] all = Files.readAllBytes(file);
+        int at = find(all, mark.getBytes(StandardCharsets.ISO_8859_1), 0);
+        System.arraycopy(now, 0, all, find(all, old, at), now.length);
+        return Files.write(folder.resolve("patched-" + file.getFileName()), all);
+    }
+
+    private static int find(byte[] in, byte[] what, int from) {
+        for (int i = from; i + what.length <= in.length; i++) {
+            if (Arrays.equals(in, i, i + what.length, what, 0, what.length)) {
+                return i;
+            }
+        }
+        throw new IllegalArgumentException("not there");
+    }
+
+    @Test
+    void aTurnThatTheCameraNotedIsMade() throws IOException {
+        Path file = folder.resolve("a.mp4");
+        Clips.write(Pictures.disc(64, 32, 3, 8), file);
+        byte[] upright = {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0};
+        byte[] quarter = {0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, -1, -1, 0, 0, 0, 0, 0, 0};
+        Clip turned = Clips.read(patched(file, "tkhd", upright, quarter));
+        assertThat(turned.width()).isEqualTo(32);
+        assertThat(turned.height()).isEqualTo(64);
+        assertThat(turned.frames()).hasSize(3);
+    }
+
+    @Test
+    void framesOfUnevenLengthAreSeenAtAnEvenRate() throws IOException {
+        List<Image> frames = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            frames.add(Image.filled(16, 16, 0x202020 * (i + 1)));
+        }
+        Path file = folder.resolve("a.gif");
+        Clips.write(new Clip(frames, 10), file);
+        byte[] tenth = {0x21, (byte) 0xf9, 4};
+        byte[] all = Files.readAllBytes(file);
+        int first = find(all, tenth, 0);
+        assertThat(all[first + 4]).isEqualTo((byte) 10);
+        all[first + 4] = 50; // the first frame stands five times as long
+        Clip back = Clips.read(Files.write(folder.resolve("uneven.gif"), all));
+        assertThat(back.seconds()).isCloseTo(.8, within(.01));
+        assertThat(back.frames()).hasSize(4);
+        assertThat(back.frames().get(0)).isEqualTo(back.frames().get(2)).isEqualTo(frames.get(0));
+        assertThat(back.frames().get(3)).isEqualTo(frames.get(2));
+    }
+
+    @Test
+    void aFileWithoutPicturesSaysSo() throws IOException {
+        Path sound = folder.resolve("sound.wav");
+        Sounds.write(Audio.mono(new float[1600], 16_000), sound);
+        assertThatThrownBy(() -> Clips.read(sound))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("sound.wav: there is no video in it");
+        Path empty = Files.write(folder.resolve("empty.mp4"), new byte[0]);
+        assertThatThrownBy(() -> Clips.read(empty))
+                .isInstanceOf(UserError.class)
+                .hasMessageContaining("empty.mp4: not a video or sound that can be read");
     }
 
     @Test
