@@ -36,6 +36,11 @@ public final class Sora implements AutoCloseable {
     /** What {@code model_index.json} calls a model of this kind. */
     public static final String CLASS = "ZoetropeSora";
 
+    /** Folders of the network: one of them is there. */
+    public static final String TRANSFORMER = "transformer";
+
+    public static final String UNET = "unet";
+
     /**
      * @param frames T, 1 for a picture
      * @param width in pixels, a multiple of 16
@@ -55,7 +60,7 @@ public final class Sora implements AutoCloseable {
     }
 
     private final CaptionEncoder captionEncoder;
-    private final SpaceTimeTransformer transformer;
+    private final SpaceTimeNetwork transformer;
     private final VideoAutoencoder autoencoder;
     private final Tokenizer tokenizer;
     private final long noCaption;
@@ -65,7 +70,7 @@ public final class Sora implements AutoCloseable {
     /** From parts that stand already, as training does; {@code weights} are closed with the model. */
     public Sora(
             CaptionEncoder captionEncoder,
-            SpaceTimeTransformer transformer,
+            SpaceTimeNetwork transformer,
             VideoAutoencoder autoencoder,
             Tokenizer tokenizer,
             List<Weights> weights) {
@@ -85,12 +90,15 @@ public final class Sora implements AutoCloseable {
         }
         Json.read(index).expect("_class_name", CLASS);
         Weights text = weights(folder.resolve("text_encoder"));
-        Weights patches = weights(folder.resolve("transformer"));
+        boolean unet = Files.isDirectory(folder.resolve(UNET));
+        Path network = folder.resolve(unet ? UNET : TRANSFORMER);
+        Weights patches = weights(network);
         Weights video = weights(folder.resolve("autoencoder"));
         return new Sora(
                 new CaptionEncoder(CaptionEncoder.Config.of(config(folder.resolve("text_encoder"))), text),
-                new SpaceTimeTransformer(
-                        SpaceTimeTransformer.Config.of(config(folder.resolve("transformer"))), patches),
+                unet
+                        ? new SpaceTimeUnet(config(network), patches)
+                        : new SpaceTimeTransformer(SpaceTimeTransformer.Config.of(config(network)), patches),
                 new VideoAutoencoder(VideoAutoencoder.Config.of(config(folder.resolve("autoencoder"))), video),
                 Tokenizer.open(folder.resolve("tokenizer")),
                 List.of(text, patches, video));
@@ -108,7 +116,7 @@ public final class Sora implements AutoCloseable {
         return captionEncoder;
     }
 
-    public SpaceTimeTransformer transformer() {
+    public SpaceTimeNetwork transformer() {
         return transformer;
     }
 
@@ -178,8 +186,18 @@ public final class Sora implements AutoCloseable {
      * @param clean {@code [B, K, G, h, w]}; values elsewhere do not matter
      * @param known BOOL {@code [G]}
      * @param until time, 0 (noise) to 1 (video), up to which they are held; from then on they may move
+     * @param first whether only the first picture of each is known, of which these are the latents standing still
      */
-    public record Given(Tensor clean, Tensor known, double until) {}
+    public record Given(Tensor clean, Tensor known, double until, boolean first) {}
+
+    /** What a network that is told given frames is told, {@code [B, K + MARKS, G, h, w]}. */
+    private static Tensor told(Given g) {
+        Tensor known = g.known().unsqueeze(0);
+        Tensor none = Tensor.of(new boolean[(int) known.size(1)], 1, known.size(1));
+        return g.first()
+                ? SpaceTimeNetwork.given(g.clean(), none, known)
+                : SpaceTimeNetwork.given(g.clean(), known, none);
+    }
 
     /** {@code [K, G, h, w]}. */
     long[] latentShape(Sampling p, int groups) {
@@ -203,12 +221,17 @@ public final class Sora implements AutoCloseable {
             @Nullable Given given,
             Observer observer) {
         try (Scope s = Scope.open()) {
-            @Nullable Tensor known = given == null ? null : given.known().reshape(1, 1, -1, 1, 1);
+            boolean tells = given != null && transformer.givenFrames();
+            @Nullable Tensor told = given != null && tells ? told(given) : null;
+            // A first picture is no latent frame: a network that is told of it decides itself what moves in its frame.
+            boolean holds = given != null && !(tells && given.first());
+            @Nullable
+            Tensor known = given == null || !holds ? null : given.known().reshape(1, 1, -1, 1, 1);
             Tensor z = start;
             for (int i = from; i < p.steps(); i++) {
                 double t = time(i, p);
                 try (Scope step = Scope.open()) {
-                    Tensor clean = predict(z, t, captions, p.guided(), p.guidanceScale());
+                    Tensor clean = predict(z, t, captions, told, p);
                     if (given != null && known != null && t < given.until()) {
                         clean = Tensor.where(known, given.clean(), clean);
                     }
@@ -248,14 +271,15 @@ public final class Sora implements AutoCloseable {
         return captionEncoder.encode(tokens(all));
     }
 
-    private Tensor predict(Tensor z, double t, CaptionEncoder.Encoded captions, boolean guided, double scale) {
-        if (!guided) {
-            return transformer.forward(z, Tensor.full(t, z.size(0)), captions);
+    private Tensor predict(Tensor z, double t, CaptionEncoder.Encoded captions, @Nullable Tensor told, Sampling p) {
+        if (!p.guided()) {
+            return transformer.forward(z, Tensor.full(t, z.size(0)), captions, told);
         }
-        Tensor both = transformer.forward(Tensor.cat(0, z, z), Tensor.full(t, 2 * z.size(0)), captions);
+        @Nullable Tensor twice = told == null ? null : Tensor.cat(0, told, told);
+        Tensor both = transformer.forward(Tensor.cat(0, z, z), Tensor.full(t, 2 * z.size(0)), captions, twice);
         Tensor with = both.narrow(0, 0, z.size(0));
         Tensor without = both.narrow(0, z.size(0), z.size(0));
-        return without.add(with.sub(without).mul(scale));
+        return without.add(with.sub(without).mul(p.guidanceScale()));
     }
 
     private double time(int step, Sampling p) {
@@ -264,7 +288,7 @@ public final class Sora implements AutoCloseable {
 
     /** Moves a time towards the noise, where the caption decides: 0 and 1 stay, the middle goes to 1 / (1 + shift). */
     public double shifted(double u) {
-        double shift = transformer.config().flowShift();
+        double shift = transformer.flowShift();
         return u / (shift - (shift - 1) * u);
     }
 

@@ -4,6 +4,7 @@ import dev.zoetrope.checkpoint.Check;
 import dev.zoetrope.checkpoint.Init;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Weights;
+import dev.zoetrope.models.navit.Packing;
 import dev.zoetrope.nn.Heads;
 import dev.zoetrope.nn.LayerNorm;
 import dev.zoetrope.nn.Linear;
@@ -12,7 +13,11 @@ import dev.zoetrope.nn.Rotary;
 import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.function.UnaryOperator;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>B clips, K latent channels, G x h x w latent frames, rows and columns; N = G (h/2) (w/2) patches; L words; D hidden.
  */
-public final class SpaceTimeTransformer {
+public final class SpaceTimeTransformer implements SpaceTimeNetwork {
     private static final double ROTARY_BASE = 50;
     private static final int TIME_FREQUENCIES = 32;
     private static final int WAVES = 8;
@@ -30,6 +35,7 @@ public final class SpaceTimeTransformer {
     /**
      * @param patchSize side of a patch in latent pixels
      * @param flowShift above 1 spends more of the steps near the noise, where the caption decides; training draws times so too
+     * @param givenFrames whether it is told frames that are known
      */
     public record Config(
             int latentChannels,
@@ -40,7 +46,8 @@ public final class SpaceTimeTransformer {
             int mlpRatio,
             int textWidth,
             int textQueries,
-            double flowShift) {
+            double flowShift,
+            boolean givenFrames) {
         public Config {
             Check.positive(latentChannels, "latent_channels");
             Check.positive(patchSize, "patch_size");
@@ -59,7 +66,8 @@ public final class SpaceTimeTransformer {
                     j.get("mlp_ratio", 4),
                     j.get("text_width", 128),
                     j.get("text_queries", 4),
-                    j.get("flow_shift", 4.));
+                    j.get("flow_shift", 4.),
+                    j.get("given_frames", false));
         }
 
         int patchValues() {
@@ -69,6 +77,7 @@ public final class SpaceTimeTransformer {
 
     private final Config config;
     private final Linear patchIn;
+    private final @Nullable Linear givenIn;
     private final Linear positionIn;
     private final Linear sizeIn;
     private final Linear timeUp;
@@ -85,6 +94,8 @@ public final class SpaceTimeTransformer {
         config = c;
         int d = c.hiddenSize();
         patchIn = new Linear(w.at("patch_in"), c.patchValues(), d);
+        long marks = (long) MARKS * c.patchSize() * c.patchSize();
+        givenIn = c.givenFrames() ? new Linear(w.at("given_in"), c.patchValues() + marks, d, false) : null;
         // Drawn so that a position weighs as much as a noisy patch: a smaller table is drowned by the noise.
         positionIn = new Linear(drawn(w.at("position_in"), Init.normal(.7 / Math.sqrt(5 * WAVES))), 10L * WAVES, d);
         sizeIn = new Linear(drawn(w.at("size_in"), Init.zeros()), 3, d);
@@ -107,42 +118,164 @@ public final class SpaceTimeTransformer {
         return config;
     }
 
-    /**
-     * @param latents {@code [B, K, G, h, w]}, (1 - t) noise + t clean
-     * @param t {@code [B]}, 0 for noise to 1 for clean
-     * @param caption encoded captions
-     * @return the clean latents as predicted, {@code [B, K, G, h, w]}
-     */
-    public Tensor forward(Tensor latents, Tensor t, CaptionEncoder.Encoded caption) {
-        int p = config.patchSize();
-        int groups = (int) latents.size(2);
-        Check.divides(p, (int) latents.size(3), "patch_size", "height of the latents");
-        Check.divides(p, (int) latents.size(4), "patch_size", "width of the latents");
-        int rows = (int) latents.size(3) / p;
-        int columns = (int) latents.size(4) / p;
+    @Override
+    public double flowShift() {
+        return config.flowShift();
+    }
+
+    @Override
+    public boolean givenFrames() {
+        return config.givenFrames();
+    }
+
+    @Override
+    public Tensor forward(Tensor latents, Tensor t, CaptionEncoder.Encoded caption, @Nullable Tensor given) {
+        Grid grid = grid(latents);
         long words = caption.words().size(1);
         try (Scope s = Scope.open()) {
-            Tensor condition = condition(t, caption, groups, rows, columns); // [B, D]
-            Tensor patches = patchIn.forward(patchify(latents)); // [B, N, D]
-            patches = patches.add(positionIn.forward(waves(groups, rows, columns)));
+            Tensor condition = condition(t, caption, grid); // [B, D]
+            Tensor patches = patches(latents, given, grid); // [B, N, D]
             Tensor x = Tensor.cat(1, wordsIn.forward(caption.words()), patches); // [B, L + N, D]
             Tensor mask = caption.present().all() ? null : CaptionEncoder.mask(caption.present(), patches.size(1));
-            Rotary rotary = rotary(words, groups, rows, columns);
+            Rotary rotary = Rotary.of(angles(words, grid));
             for (Block block : blocks) {
-                x = s.replace(x, block.forward(x, condition, rotary, mask));
+                x = s.replace(x, block.forward(x, m -> m.unsqueeze(1), condition, rotary, mask));
             }
-            x = x.narrow(1, words, patches.size(1)); // [B, N, D]
-            List<Tensor> m = finalModulation.forward(condition).unsqueeze(1).chunk(2, -1);
-            x = patchOut.forward(modulate(plain.forward(x), m.get(0), m.get(1))); // [B, N, K p p]
-            return s.keep(unpatchify(x, groups, rows, columns));
+            return s.keep(latents(x.narrow(1, words, patches.size(1)), condition, grid));
         }
     }
 
+    /**
+     * A clip among others of other sizes.
+     *
+     * @param latents {@code [1, K, G, h, w]}
+     * @param t {@code [1]}
+     * @param caption of this clip alone, without padding
+     * @param given as {@link #given} makes it, or null
+     */
+    public record Piece(Tensor latents, Tensor t, CaptionEncoder.Encoded caption, @Nullable Tensor given) {}
+
+    /** How many tokens a clip takes in a row, its caption's words included. */
+    public int tokens(Piece piece) {
+        return Math.toIntExact(piece.caption().words().size(1))
+                + grid(piece.latents()).patches();
+    }
+
+    /**
+     * Clips of unequal sizes in rows of one length, as NaViT (arXiv:2307.06304) packs pictures: a token attends to those of
+     * its own clip. The answers are those of {@link #forward} for each clip alone.
+     *
+     * @param packing of the pieces by their {@link #tokens}
+     * @return {@code [1, K, G, h, w]} a piece
+     */
+    public List<Tensor> packed(List<Piece> pieces, Packing packing) {
+        try (Scope s = Scope.open()) {
+            List<Tensor> conditions = new ArrayList<>();
+            List<List<Tensor>> tokens = emptyRows(packing);
+            List<List<Tensor>> angles = emptyRows(packing);
+            int[] filled = new int[packing.rows()];
+            for (int i : inRows(packing)) {
+                Piece p = pieces.get(i);
+                Grid grid = grid(p.latents());
+                int row = packing.places().get(i).row();
+                tokens.get(row).add(wordsIn.forward(p.caption().words()).squeeze(0));
+                tokens.get(row).add(patches(p.latents(), p.given(), grid).squeeze(0));
+                angles.get(row).add(angles(p.caption().words().size(1), grid));
+                filled[row] += packing.places().get(i).tokens();
+            }
+            for (Piece p : pieces) {
+                conditions.add(condition(p.t(), p.caption(), grid(p.latents())));
+            }
+            int pairs = config.hiddenSize() / config.heads() / 2;
+            for (int row = 0; row < packing.rows(); row++) {
+                int left = packing.rowTokens() - filled[row];
+                if (left > 0) {
+                    tokens.get(row).add(Tensor.zeros(left, config.hiddenSize()));
+                    angles.get(row).add(Tensor.zeros(left, pairs));
+                }
+            }
+            Tensor condition = Tensor.cat(0, conditions); // [pieces, D]
+            Tensor x = rows(tokens); // [R, T, D]
+            Rotary rotary = Rotary.of(rows(angles).unsqueeze(1)); // [R, 1, T, pairs]
+            Tensor segments = packing.segments(); // [R, T]
+            // Padding is a clip of its own, so that no row of scores is empty.
+            Tensor mask = segments.unsqueeze(2).eq(segments.unsqueeze(1)).unsqueeze(1); // [R, 1, T, T]
+            Tensor owner = segments.maskedFill(segments.lt(0L), 0).flatten(0, 1);
+            UnaryOperator<Tensor> spread = m -> m.indexSelect(0, owner).unflatten(0, packing.rows(), -1);
+            for (Block block : blocks) {
+                x = s.replace(x, block.forward(x, spread, condition, rotary, mask));
+            }
+            List<Tensor> answers = new ArrayList<>();
+            for (int i = 0; i < pieces.size(); i++) {
+                Packing.Place place = packing.places().get(i);
+                Grid grid = grid(pieces.get(i).latents());
+                Tensor own = x.narrow(0, place.row(), 1)
+                        .narrow(1, place.offset() + place.tokens() - grid.patches(), grid.patches());
+                answers.add(s.keep(latents(own, condition.narrow(0, i, 1), grid)));
+            }
+            return answers;
+        }
+    }
+
+    private static List<List<Tensor>> emptyRows(Packing packing) {
+        List<List<Tensor>> r = new ArrayList<>();
+        for (int i = 0; i < packing.rows(); i++) {
+            r.add(new ArrayList<>());
+        }
+        return r;
+    }
+
+    /** The pieces in the order in which they stand in their rows. */
+    private static int[] inRows(Packing packing) {
+        return IntStream.range(0, packing.places().size())
+                .boxed()
+                .sorted(Comparator.comparing(i -> packing.places().get(i).offset()))
+                .mapToInt(Integer::intValue)
+                .toArray();
+    }
+
+    private static Tensor rows(List<List<Tensor>> parts) {
+        return Tensor.stack(0, parts.stream().map(row -> Tensor.cat(0, row)).toList());
+    }
+
+    /** How many patches a clip has along time, height and width. */
+    private record Grid(int groups, int rows, int columns) {
+        int patches() {
+            return groups * rows * columns;
+        }
+    }
+
+    private Grid grid(Tensor latents) {
+        int p = config.patchSize();
+        Check.divides(p, (int) latents.size(3), "patch_size", "height of the latents");
+        Check.divides(p, (int) latents.size(4), "patch_size", "width of the latents");
+        return new Grid((int) latents.size(2), (int) latents.size(3) / p, (int) latents.size(4) / p);
+    }
+
+    /** What the blocks read: latents, what is known of them, and where they are, {@code [B, N, D]}. */
+    private Tensor patches(Tensor latents, @Nullable Tensor given, Grid g) {
+        Tensor x = patchIn.forward(patchify(latents)).add(positionIn.forward(waves(g.groups, g.rows, g.columns)));
+        if (given == null) {
+            return x;
+        }
+        if (givenIn == null) {
+            throw new IllegalArgumentException("this network was not trained to be told given frames");
+        }
+        return x.add(givenIn.forward(patchify(given)));
+    }
+
+    /** {@code [B, N, D] -> [B, K, G, h, w]}. */
+    private Tensor latents(Tensor x, Tensor condition, Grid g) {
+        List<Tensor> m = finalModulation.forward(condition).unsqueeze(1).chunk(2, -1);
+        Tensor y = patchOut.forward(modulate(plain.forward(x), m.get(0), m.get(1))); // [B, N, K p p]
+        return unpatchify(y, g.groups, g.rows, g.columns);
+    }
+
     /** What steers every block: time, pooled caption and size, each normalised so that none drowns another. */
-    private Tensor condition(Tensor t, CaptionEncoder.Encoded caption, int groups, int rows, int columns) {
+    private Tensor condition(Tensor t, CaptionEncoder.Encoded caption, Grid g) {
         Tensor time = timeDown.forward(timeUp.forward(timeWaves(t)).silu()); // [B, D]
         Tensor size = sizeIn.forward(
-                Tensor.of(new float[] {log2(groups), log2(rows / 4.), log2(columns / 4.)}, 1, 3)); // [1, D]
+                Tensor.of(new float[] {log2(g.groups), log2(g.rows / 4.), log2(g.columns / 4.)}, 1, 3)); // [1, D]
         Tensor u = plain.forward(captionIn.forward(CaptionEncoder.flat(caption)))
                 .add(plain.forward(time).mul(.7))
                 .add(size);
@@ -212,22 +345,22 @@ public final class SpaceTimeTransformer {
     }
 
     /** Angles over time, height and width for the patches, none for the words; {@code [L + N, D / heads / 2]}. */
-    private Rotary rotary(long words, int groups, int rows, int columns) {
+    private Tensor angles(long words, Grid grid) {
         int pairs = config.hiddenSize() / config.heads() / 2;
         int space = pairs / 8 * 3;
         int time = pairs - 2 * space;
-        float[] angles = new float[((int) words + groups * rows * columns) * pairs];
+        float[] angles = new float[((int) words + grid.patches()) * pairs];
         int at = (int) words * pairs;
-        for (int g = 0; g < groups; g++) {
-            for (int r = 0; r < rows; r++) {
-                for (int c = 0; c < columns; c++) {
+        for (int g = 0; g < grid.groups; g++) {
+            for (int r = 0; r < grid.rows; r++) {
+                for (int c = 0; c < grid.columns; c++) {
                     at = turn(angles, at, g, time);
                     at = turn(angles, at, r, space);
                     at = turn(angles, at, c, space);
                 }
             }
         }
-        return Rotary.of(Tensor.of(angles, angles.length / pairs, pairs));
+        return Tensor.of(angles, angles.length / pairs, pairs);
     }
 
     private static int turn(float[] angles, int at, int position, int pairs) {
@@ -282,9 +415,14 @@ public final class SpaceTimeTransformer {
             };
         }
 
-        Tensor forward(Tensor x, Tensor condition, Rotary rotary, @Nullable Tensor mask) { // [B, T, D] -> [B, T, D]
+        /**
+         * {@code [B, T, D] -> [B, T, D]}.
+         *
+         * @param spread from a row a clip to what broadcasts against the tokens
+         */
+        Tensor forward(Tensor x, UnaryOperator<Tensor> spread, Tensor condition, Rotary rotary, @Nullable Tensor mask) {
             try (Scope s = Scope.open()) {
-                List<Tensor> m = modulation.forward(condition).unsqueeze(1).chunk(6, -1); // 6 x [B, 1, D]
+                List<Tensor> m = spread.apply(modulation.forward(condition)).chunk(6, -1); // 6 x [B, 1 or T, D]
                 Tensor a = attend(modulate(norm.forward(x), m.get(0), m.get(1)), rotary, mask);
                 x = x.add(a.mul(m.get(2)));
                 Tensor h = up.forward(modulate(norm.forward(x), m.get(3), m.get(4)))

@@ -80,7 +80,7 @@ public final class Windows implements AutoCloseable {
         boolean[] known = new boolean[first];
         known[0] = true;
         Tensor source = Tensor.cat(1, still, Tensor.zeros(model.latentShape(sampling, first - 1)));
-        Tensor made = pass(new Given(source.unsqueeze(0), Tensor.of(known, first), STILL), first, null, 0);
+        Tensor made = pass(new Given(source.unsqueeze(0), Tensor.of(known, first), STILL, true), first, null, 0);
         decode(made, null, frames);
         run(made, groups - first, null, 0, (more, context) -> decode(more, context, frames));
     }
@@ -183,7 +183,7 @@ public final class Windows implements AutoCloseable {
             for (int i = 0; i < all; i++) {
                 known[i] = i < first || i >= first + groups;
             }
-            @Nullable Given given = all > groups ? new Given(clean, Tensor.of(known, all), 1) : null;
+            @Nullable Given given = all > groups ? new Given(clean, Tensor.of(known, all), 1, false) : null;
             Tensor z = pass(given, all, source == null ? null : clean, skipped);
             return s.keep(z.narrow(1, first, groups).copy());
         }

@@ -26,8 +26,10 @@ public final class LatentPool implements AutoCloseable {
     private final UnaryOperator<Tensor> encoder;
     private final int size;
     private final int uses;
+    private final boolean withStills;
     private long filled = -1;
     private @Nullable Tensor latents; // [size, K, G, h, w]
+    private @Nullable Tensor stills; // [size, K, 1, h, w]
     private List<Scene> scenes = List.of();
 
     /**
@@ -37,15 +39,27 @@ public final class LatentPool implements AutoCloseable {
      * @param uses times that each clip is trained on
      */
     public LatentPool(World world, Bucket bucket, UnaryOperator<Tensor> encoder, int size, int uses) {
+        this(world, bucket, encoder, size, uses, false);
+    }
+
+    /** @param withStills whether the clips' first pictures are encoded too, standing still */
+    public LatentPool(
+            World world, Bucket bucket, UnaryOperator<Tensor> encoder, int size, int uses, boolean withStills) {
         this.world = world;
         this.bucket = bucket;
         this.encoder = encoder;
         this.size = size / bucket.batch() * bucket.batch();
         this.uses = uses;
+        this.withStills = withStills;
     }
 
-    /** Some clips with what is known of them; {@code latents [B, K, G, h, w]}. */
-    public record Batch(Tensor latents, List<Scene> scenes, long pass) {}
+    /**
+     * Some clips with what is known of them.
+     *
+     * @param latents {@code [B, K, G, h, w]}
+     * @param stills of their first pictures, {@code [B, K, 1, h, w]}; null unless the pool has them
+     */
+    public record Batch(Tensor latents, @Nullable Tensor stills, List<Scene> scenes, long pass) {}
 
     /** Batch {@code number} of this pool's endless sequence; owned by the innermost scope. Only one thread at a time. */
     public synchronized Batch batch(long number) {
@@ -64,8 +78,10 @@ public final class LatentPool implements AutoCloseable {
             named.add(scenes.get(order[from + i]));
         }
         try (Scope s = Scope.open()) {
+            Tensor rows = Tensor.of(chosen, chosen.length);
             return new Batch(
-                    s.keep(java.util.Objects.requireNonNull(latents).indexSelect(0, Tensor.of(chosen, chosen.length))),
+                    s.keep(java.util.Objects.requireNonNull(latents).indexSelect(0, rows)),
+                    stills == null ? null : s.keep(stills.indexSelect(0, rows)),
                     named,
                     pass);
         }
@@ -91,13 +107,18 @@ public final class LatentPool implements AutoCloseable {
         try (var off = Autograd.off();
                 Scope s = Scope.open()) {
             List<Tensor> parts = new ArrayList<>();
+            List<Tensor> firsts = new ArrayList<>();
             for (int i = 0; i < size; i += ENCODED_AT_ONCE) {
                 try (Scope part = Scope.open()) {
                     Tensor video = video(scenes.subList(i, Math.min(size, i + ENCODED_AT_ONCE)));
                     parts.add(part.keep(encoder.apply(video)));
+                    if (withStills) {
+                        firsts.add(part.keep(encoder.apply(video.narrow(2, 0, 1))));
+                    }
                 }
             }
             latents = Scope.detach(Tensor.cat(0, parts));
+            stills = withStills ? Scope.detach(Tensor.cat(0, firsts)) : null;
         }
         filled = generation;
     }
@@ -120,6 +141,10 @@ public final class LatentPool implements AutoCloseable {
         if (latents != null) {
             latents.close();
         }
+        if (stills != null) {
+            stills.close();
+        }
         latents = null;
+        stills = null;
     }
 }

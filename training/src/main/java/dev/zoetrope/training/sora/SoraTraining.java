@@ -9,6 +9,7 @@ import dev.zoetrope.media.Tokenizer;
 import dev.zoetrope.models.sora.CaptionEncoder;
 import dev.zoetrope.models.sora.Sora;
 import dev.zoetrope.models.sora.SpaceTimeTransformer;
+import dev.zoetrope.models.sora.SpaceTimeUnet;
 import dev.zoetrope.models.sora.VideoAutoencoder;
 import dev.zoetrope.tasks.VideoTensors;
 import dev.zoetrope.tensor.RandomSource;
@@ -45,6 +46,8 @@ public final class SoraTraining {
     private final Weights autoencoderWeights;
     private final Weights textWeights;
     private final Weights transformerWeights;
+    private final Map<String, Object> networkConfig;
+    private final boolean unet; // in the transformer's place
     private final Sora sora;
 
     private SoraTraining(Recipe r, RunFolder folder, TrainingListener listener) {
@@ -70,24 +73,44 @@ public final class SoraTraining {
                     text.get("layers", 2),
                     text.get("heads", 4),
                     text.get("queries", 4));
-            Json patches = model.at("transformer");
-            SpaceTimeTransformer.Config p = new SpaceTimeTransformer.Config(
-                    v.latentChannels(),
-                    patches.get("patch_size", 2),
-                    patches.get("hidden_size", 256),
-                    patches.get("layers", 6),
-                    patches.get("heads", 4),
-                    patches.get("mlp_ratio", 4),
-                    t.width(),
-                    t.queries(),
-                    patches.get("flow_shift", 4.));
+            networkConfig = networkConfig(model, v.latentChannels(), t);
+            Json network = Json.of("model", networkConfig);
+            unet = model.has(Sora.UNET);
             sora = new Sora(
                     new CaptionEncoder(t, textWeights),
-                    new SpaceTimeTransformer(p, transformerWeights),
+                    unet
+                            ? new SpaceTimeUnet(network, transformerWeights)
+                            : new SpaceTimeTransformer(SpaceTimeTransformer.Config.of(network), transformerWeights),
                     new VideoAutoencoder(v, autoencoderWeights),
                     words,
                     List.of(autoencoderWeights, textWeights, transformerWeights));
         }
+    }
+
+    /** config.json of the network: the recipe's, with what follows from the other parts. */
+    private Map<String, Object> networkConfig(Json model, int latentChannels, CaptionEncoder.Config text) {
+        Map<String, Object> r = new LinkedHashMap<>();
+        if (model.has(Sora.UNET)) {
+            Json given = model.at(Sora.UNET);
+            r.put("_class_name", SpaceTimeUnet.CLASS);
+            given.keys().forEach(key -> r.put(key, given.value(key)));
+            r.put("in_channels", latentChannels);
+            r.put("out_channels", latentChannels);
+            r.put("cross_attention_dim", text.width());
+            return r;
+        }
+        Json given = model.at(Sora.TRANSFORMER);
+        r.put("latent_channels", latentChannels);
+        r.put("patch_size", given.get("patch_size", 2));
+        r.put("hidden_size", given.get("hidden_size", 256));
+        r.put("layers", given.get("layers", 6));
+        r.put("heads", given.get("heads", 4));
+        r.put("mlp_ratio", given.get("mlp_ratio", 4));
+        r.put("text_width", text.width());
+        r.put("text_queries", text.queries());
+        r.put("flow_shift", given.get("flow_shift", 4.));
+        r.put("given_frames", recipe.at("video").get("given", 0.) > 0);
+        return r;
     }
 
     /** Runs the stages that are left. @return whether all are done */
@@ -246,21 +269,11 @@ public final class SoraTraining {
                         "layers", t.layers(),
                         "heads", t.heads(),
                         "queries", t.queries()));
-        SpaceTimeTransformer.Config p = sora.transformer().config();
         ModelFolder.part(
-                model.resolve("transformer"),
+                model.resolve(unet ? Sora.UNET : Sora.TRANSFORMER),
                 "model.safetensors",
                 transformerWeights,
-                ModelFolder.ordered(
-                        "latent_channels", p.latentChannels(),
-                        "patch_size", p.patchSize(),
-                        "hidden_size", p.hiddenSize(),
-                        "layers", p.layers(),
-                        "heads", p.heads(),
-                        "mlp_ratio", p.mlpRatio(),
-                        "text_width", p.textWidth(),
-                        "text_queries", p.textQueries(),
-                        "flow_shift", p.flowShift()));
+                networkConfig);
         Vocabulary.write(model.resolve("tokenizer"));
         listener.message("the model is in " + model);
         return true;

@@ -2,14 +2,22 @@ package dev.zoetrope.training.sora;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
+import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Safetensors;
 import dev.zoetrope.media.Clip;
+import dev.zoetrope.models.sora.Sora;
 import dev.zoetrope.tasks.Progress;
+import dev.zoetrope.tasks.Start;
 import dev.zoetrope.tasks.TextToVideo;
+import dev.zoetrope.tensor.Autograd;
+import dev.zoetrope.tensor.RandomSource;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.Metrics;
+import dev.zoetrope.training.Recipe;
 import dev.zoetrope.training.Training;
 import dev.zoetrope.training.TrainingListener;
 import java.io.IOException;
@@ -18,6 +26,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -142,6 +151,68 @@ class SoraTrainingTest {
         assertThatThrownBy(() -> TextToVideo.load(copy).close())
                 .isInstanceOf(UserError.class)
                 .hasMessageContaining("model.safetensors");
+    }
+
+    @Test
+    void framesGivenAndClipsPackedMakeAModelThatStartsFromAPicture() {
+        Path run = folder.resolve("given");
+        Map<String, String> changes = Map.of("video.given", "0.8", "video.packed_row", "64", "video.steps", "2");
+        assertThat(Training.run(recipe, changes, run, false, new TrainingListener() {}))
+                .isTrue();
+        TextToVideo.Request request = TextToVideo.Request.of("a car going left on a red background")
+                .withSize(32, 32)
+                .withFrames(8)
+                .withSteps(2);
+        try (TextToVideo model = TextToVideo.load(run.resolve("model"))) {
+            Clip clip = model.generate(request, Progress.NONE).clip();
+            Start.FirstFrame picture = new Start.FirstFrame(clip.frames().get(0));
+            Clip from =
+                    model.generate(request.withStart(picture), Progress.NONE).clip();
+            assertThat(from.frames()).hasSize(8).startsWith(clip.frames().get(0));
+            assertThat(model.generate(request.withStart(new Start.After(clip)), Progress.NONE)
+                            .clip()
+                            .frames())
+                    .hasSize(8);
+        }
+    }
+
+    @Test
+    void theLossOfPackedClipsIsThatOfEachSizeAlone() {
+        Json json = Recipe.read(recipe, Map.of()).settings();
+        try (Autograd.Mode off = Autograd.off();
+                Scope s = Scope.open();
+                RandomSource random = RandomSource.of(5);
+                Sora sora = Sora.load(straight.resolve("model"));
+                VideoStage stage = new VideoStage(sora, SoraData.of(json, 3), json.at("video"))) {
+            List<VideoStage.Drawn> drawn =
+                    List.of(stage.draw(0, 0, random, new Random(1)), stage.draw(1, 0, random, new Random(2)));
+            List<Tensor> packed = stage.packedErrors(drawn, 40, new Metrics());
+            for (int i = 0; i < drawn.size(); i++) {
+                float[] alone = stage.errors(drawn.get(i)).toFloats();
+                assertThat(packed.get(i).toFloats()).containsExactly(alone, within(1e-5f));
+            }
+        }
+    }
+
+    @Test
+    void aUnetTakesTheTransformersPlace() throws IOException {
+        String unet =
+                "unet: {block_out_channels: [16, 32], layers_per_block: 1, attention_head_dim: 8, norm_num_groups: 8,"
+                        + " down_block_types: [CrossAttnDownBlock3D, DownBlock3D],"
+                        + " up_block_types: [UpBlock3D, CrossAttnUpBlock3D]}";
+        Path other = Files.writeString(
+                folder.resolve("unet.yaml"),
+                RECIPE.replace("transformer:  {hidden_size: 32, layers: 1, heads: 2}", unet));
+        Path run = folder.resolve("unet");
+        assertThat(Training.run(other, Map.of("video.steps", "2"), run, false, new TrainingListener() {}))
+                .isTrue();
+        try (TextToVideo model = TextToVideo.load(run.resolve("model"))) {
+            TextToVideo.Request request = TextToVideo.Request.of("a car going left on a red background")
+                    .withSize(48, 32)
+                    .withFrames(5)
+                    .withSteps(2);
+            assertThat(model.generate(request, Progress.NONE).clip().frames()).hasSize(5);
+        }
     }
 
     @Test
