@@ -10,6 +10,7 @@ import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Images;
 import dev.zoetrope.media.Resize;
 import dev.zoetrope.tasks.Progress;
+import dev.zoetrope.tasks.Recaption;
 import dev.zoetrope.tasks.Start;
 import dev.zoetrope.tasks.Storyboard;
 import dev.zoetrope.tasks.TextToVideo;
@@ -53,7 +54,7 @@ final class Generate implements Callable<Integer> {
     private static final int MOST = 1000;
     private static final int ENLARGEMENT = 4;
     private static final int SMALL = 256;
-    private static final double LONGEST = 3600;
+    static final double LONGEST = 3600;
 
     @Spec
     private CommandSpec spec;
@@ -167,11 +168,17 @@ final class Generate implements Callable<Integer> {
                     + "THUDM/CogVideoX-2b (default: the built-in one).")
     private @Nullable String model;
 
+    @Mixin
+    private RecaptionOption recaption;
+
     @Option(names = "--json", description = "Print a line of JSON for each clip.")
     private boolean json;
 
     @Option(names = "--quiet", description = "Print warnings and errors only.")
     private boolean quiet;
+
+    private String wish = ""; // the prompt before re-captioning
+    private String recaptioner = "";
 
     /**
      * One clip to make.
@@ -203,6 +210,19 @@ final class Generate implements Callable<Integer> {
         Start start = start();
         PrintWriter err = spec.commandLine().getErr();
         engine.start(err);
+        if (recaption.wanted()) {
+            wish = plain.prompt();
+            // Freed before the video model is read: both may be large.
+            try (Recaption words = recaption.load(err)) {
+                recaptioner = words.name();
+                scenes = scenes.map(s -> s.withPrompts(words::caption));
+                plain = plain.withPrompt(scenes.map(Storyboard::prompt).orElseGet(() -> words.caption(wish)));
+            }
+            if (!quiet && !json) {
+                spec.commandLine().getOut().println("caption: " + plain.prompt());
+                spec.commandLine().getOut().flush();
+            }
+        }
         try (Stop stop = new Stop("stopping ...", err);
                 TextToVideo task = load()) {
             TextToVideo.Request request = request(task, plain, start);
@@ -334,7 +354,7 @@ final class Generate implements Callable<Integer> {
 
     private void make(TextToVideo task, Job job, Optional<Storyboard> scenes, Stop stop, PrintWriter err) {
         TextToVideo.Request r = job.request;
-        Map<String, String> settings = task.settings(r);
+        Map<String, String> settings = settings(task, r);
         try (ClipWriter writer = new ClipWriter(job.file, r.fps(), settings, enlargement(r, job.file));
                 Bars bars = new Bars(err)) {
             Consumer<Image> sink = frame -> writer.add(sized(frame, r));
@@ -363,6 +383,15 @@ final class Generate implements Callable<Integer> {
                 throw e;
             }
         }
+    }
+
+    private Map<String, String> settings(TextToVideo task, TextToVideo.Request r) {
+        Map<String, String> settings = new LinkedHashMap<>(task.settings(r));
+        if (!recaptioner.isEmpty()) {
+            settings.put("wish", wish);
+            settings.put("recaption", recaptioner);
+        }
+        return settings;
     }
 
     /** Video formats share colours between pixels, which shows in small frames. */

@@ -41,6 +41,9 @@ public final class BuiltIn {
     /** Segment Anything, small, of Carousel. */
     public static final String SAM = "carousel-sam";
 
+    /** The language model that turns wishes into captions of Carousel. */
+    public static final String RECAPTION = "carousel-recaption";
+
     private static final String ROOT = "/dev/zoetrope/builtin/";
     private static final String INDEX = "FILES";
 

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 
 /**
  * Scenes that become one video.
@@ -63,6 +64,13 @@ public record Storyboard(List<Scene> scenes) {
     /** What is said of the whole, as files carry it. */
     public String prompt() {
         return String.join(" | ", scenes.stream().map(Scene::prompt).toList());
+    }
+
+    /** The same scenes with their prompts said otherwise. */
+    public Storyboard withPrompts(UnaryOperator<String> words) {
+        return new Storyboard(scenes.stream()
+                .map(s -> new Scene(words.apply(s.prompt()), s.seconds(), s.transition()))
+                .toList());
     }
 
     /** The request for a scene. */

@@ -9,6 +9,7 @@ import dev.zoetrope.training.judge.JudgeTraining;
 import dev.zoetrope.training.pictures.AutoencoderTraining;
 import dev.zoetrope.training.pictures.DdpmTraining;
 import dev.zoetrope.training.pictures.LatentDiffusionTraining;
+import dev.zoetrope.training.recaption.RecaptionTraining;
 import dev.zoetrope.training.sam.SamTraining;
 import dev.zoetrope.training.seeing.PairTraining;
 import dev.zoetrope.training.seeing.VitTraining;
@@ -41,6 +42,7 @@ public final class Training {
             entry("owl", TalkTraining::run),
             entry("cogvlm", TalkTraining::run),
             entry("deepseekvl", TalkTraining::run),
+            entry("recaption", RecaptionTraining::run),
             entry("sam", SamTraining::run),
             entry("siglip", PairTraining::run),
             entry("sora", SoraTraining::run),

@@ -53,7 +53,10 @@ public final class Caption {
     }
 
     static String of(Scene scene, Length length, int variant) {
-        Draws draws = new Draws(scene.seed(), scene.number(), WORDING + variant);
+        return of(scene, length, new Draws(scene.seed(), scene.number(), WORDING + variant));
+    }
+
+    static String of(Scene scene, Length length, Draws draws) {
         return switch (length) {
             case SHORT -> objects(scene, draws, List.of(scene.frames() > 1 ? CLIP : PICTURE));
             case FULL -> full(scene, draws);

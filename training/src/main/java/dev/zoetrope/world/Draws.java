@@ -6,11 +6,22 @@ import java.util.List;
 final class Draws {
     private static final long GOLDEN = 0x9E3779B97F4A7C15L;
 
+    private final boolean first;
     private long state;
 
     /** The stream of (seed, scene, purpose); every triple has its own. */
     Draws(long seed, long scene, long purpose) {
         state = mix(mix(mix(seed + GOLDEN) + scene * GOLDEN) + purpose * GOLDEN);
+        first = false;
+    }
+
+    /** Draws nothing: the first of all choices, the least of all numbers. */
+    private Draws() {
+        first = true;
+    }
+
+    static Draws first() {
+        return new Draws();
     }
 
     static long mix(long z) {
@@ -20,6 +31,9 @@ final class Draws {
     }
 
     long bits() {
+        if (first) {
+            return 0;
+        }
         state += GOLDEN;
         return mix(state);
     }

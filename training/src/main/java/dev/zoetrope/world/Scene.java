@@ -172,6 +172,11 @@ public record Scene(
         return Caption.of(this, length, variant);
     }
 
+    /** The caption in the plainest wording: scenes of which it says the same have the same. */
+    public String plainCaption(Caption.Length length) {
+        return Caption.of(this, length, Draws.first());
+    }
+
     /** How it sounds, mono at 16 kHz, as long as the clip. */
     public Audio sound() {
         return Sound.of(this);

@@ -14,7 +14,7 @@ import java.util.regex.Pattern;
  * Says Carousel's captions the way people would: things drive, walk and fly to the left instead of moving there, an apple
  * may be called red, and now and then a word stands there that nobody has seen before.
  */
-final class Paraphrase {
+public final class Paraphrase {
     private static final Pattern SIDEWAYS = Pattern.compile("\\b(?:moving|going|sliding) (?:to the )?(left|right)\\b");
     private static final List<String> VERBS = List.of(
             "driving",
@@ -61,13 +61,14 @@ final class Paraphrase {
     private Paraphrase() {}
 
     /** Words that this adds to those of Carousel. */
-    static Set<String> words() {
+    public static Set<String> words() {
         Set<String> words = new TreeSet<>(VERBS);
         words.addAll(COLOURS.values());
         return words;
     }
 
-    static String of(String caption, Scene scene, Random random) {
+    /** Another wording of a scene's caption. */
+    public static String of(String caption, Scene scene, Random random) {
         String text = caption;
         if (random.nextDouble() < .3) {
             String verb = VERBS.get(random.nextInt(VERBS.size()));

@@ -22,6 +22,8 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.BiFunction;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Measures a text-to-video model on captions of Carousel that training never used. Two judges that share nothing with the
@@ -85,6 +87,17 @@ public final class SoraEvaluation {
         return row("seen combinations", Split.Side.SEEN, 16, 64, 64, false, progress, 0, settings.clips());
     }
 
+    /**
+     * The same scenes, asked for in other words.
+     *
+     * @param words for a scene and its number
+     * @param before clips that progress has counted already
+     * @param of clips in all
+     */
+    public Result seen(String name, BiFunction<Scene, Integer, String> words, Progress progress, int before, int of) {
+        return judged(name, world(Split.Side.SEEN, 16, 64, 64), words, progress, before, of);
+    }
+
     private Result row(
             String name,
             Split.Side combos,
@@ -93,9 +106,14 @@ public final class SoraEvaluation {
             int height,
             boolean truth,
             Progress progress,
-            int before,
+            int row,
             int of) {
-        World world = new World(
+        @Nullable BiFunction<Scene, Integer, String> words = truth ? null : (scene, number) -> scene.caption();
+        return judged(name, world(combos, frames, width, height), words, progress, row * settings.clips(), of);
+    }
+
+    private World world(Split.Side combos, int frames, int width, int height) {
+        return new World(
                 WORLD_SEED,
                 Options.training()
                         .split(Split.TEST)
@@ -105,6 +123,16 @@ public final class SoraEvaluation {
                         .combos(combos)
                         .frames(frames)
                         .canvases(new World.Canvas(width, height)));
+    }
+
+    /** @param words null for true renders */
+    private Result judged(
+            String name,
+            World world,
+            @Nullable BiFunction<Scene, Integer, String> words,
+            Progress progress,
+            int before,
+            int of) {
         int object = 0;
         int motion = 0;
         int ground = 0;
@@ -117,7 +145,7 @@ public final class SoraEvaluation {
             }
             try (var off = Autograd.off();
                     Scope s = Scope.open()) {
-                Tensor video = truth ? LatentPool.video(scenes) : generate(scenes, from);
+                Tensor video = words == null ? LatentPool.video(scenes) : generate(scenes, words, from);
                 for (int i = 0; i < scenes.size(); i++) {
                     Scene.Sprite sprite = scenes.get(i).sprites().get(0);
                     Tensor clip = video.select(0, i); // [3, T, H, W]
@@ -135,18 +163,18 @@ public final class SoraEvaluation {
                     of10[1]++;
                 }
             }
-            progress.step(before * settings.clips() + Math.min(settings.clips(), from + AT_ONCE), of);
+            progress.step(before + Math.min(settings.clips(), from + AT_ONCE), of);
         }
         return new Result(name, settings.clips(), object, motion, ground, all, byMotion);
     }
 
-    private Tensor generate(List<Scene> scenes, int from) {
+    private Tensor generate(List<Scene> scenes, BiFunction<Scene, Integer, String> words, int from) {
         Scene first = scenes.get(0);
         long[] seeds = new long[scenes.size()];
         List<String> captions = new ArrayList<>();
         for (int i = 0; i < seeds.length; i++) {
             seeds[i] = from + i;
-            captions.add(scenes.get(i).caption());
+            captions.add(words.apply(scenes.get(i), from + i));
         }
         Sora.Sampling sampling = new Sora.Sampling(
                 first.frames(), first.width(), first.height(), settings.steps(), settings.guidanceScale());
