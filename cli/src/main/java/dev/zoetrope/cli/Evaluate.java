@@ -29,6 +29,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -41,8 +42,10 @@ import picocli.CommandLine.Spec;
             "Measure a model on captions and clips that training never used, and print the table of its model card.",
             "  zoetrope evaluate sora --clips 100",
             "  zoetrope evaluate clip --pictures 1024 --model runs/clip/model",
-            "  zoetrope eval owleval --model llava-hf/llava-1.5-7b-hf --data OwlEval -o owleval"
-        })
+            "  zoetrope eval owleval --model llava-hf/llava-1.5-7b-hf --data OwlEval -o owleval",
+            "  zoetrope evaluate video --seconds 60 --clips 8"
+        },
+        subcommands = {EvaluateVideo.class, EvaluateRecaption.class})
 final class Evaluate implements Callable<Integer> {
     /** Scenes for a model of any size are drawn at most this large, in pixels. */
     private static final int MOST_SIDE = 128;
@@ -56,10 +59,12 @@ final class Evaluate implements Callable<Integer> {
     @Mixin
     private EngineOptions engine;
 
+    // Not required by annotation: a subcommand is called without it.
     @Parameters(
+            arity = "0..1",
             paramLabel = "SYSTEM",
             description = "sora, vit, clip, siglip, sam, blip2, chat, ddpm, ldm, dit or owleval.")
-    private String system;
+    private String system = "";
 
     @Option(
             names = "--clips",
@@ -99,6 +104,9 @@ final class Evaluate implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        if (system.isEmpty()) {
+            throw new ParameterException(spec.commandLine(), "Missing required parameter: 'SYSTEM'");
+        }
         if (clips < 1 || pictures < 1) {
             throw new UserError((clips < 1 ? "--clips " + clips : "--pictures " + pictures) + ": at least 1 is needed");
         }
@@ -118,7 +126,7 @@ final class Evaluate implements Callable<Integer> {
                     default ->
                         throw new UserError("evaluate " + system
                                 + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip,"
-                                + " sam, blip2, chat, ddpm, ldm, dit, owleval");
+                                + " sam, blip2, chat, ddpm, ldm, dit, owleval, video, recaption");
                 };
         spec.commandLine().getOut().print(table);
         spec.commandLine().getOut().flush();

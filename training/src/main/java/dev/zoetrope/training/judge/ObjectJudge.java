@@ -12,11 +12,14 @@ import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 
 /** A small convolutional network that names the one object of Carousel in a frame. B frames. */
 public final class ObjectJudge implements AutoCloseable {
     private static final int[] WIDTHS = {24, 48, 96, 160};
+    /** Numbers that {@link #features} makes of a frame. */
+    public static final int FEATURES = 4 * 160;
 
     private final Weights weights;
     private final List<Conv2d> convs;
@@ -58,7 +61,7 @@ public final class ObjectJudge implements AutoCloseable {
         return head.forward(features);
     }
 
-    /** What the objects are told by, {@code [B, F]}: a space in which sets of pictures can be compared. */
+    /** What the objects are told by, {@code [B, FEATURES]}: a space in which sets of pictures can be compared. */
     public Tensor features(Tensor frames) {
         try (Scope s = Scope.open()) {
             Tensor x = frames;
@@ -76,6 +79,15 @@ public final class ObjectJudge implements AutoCloseable {
                 Scope s = Scope.open()) {
             Tensor logits = forward(clip.transpose(0, 1)); // [T, objects]
             return (int) logits.softmax(-1).mean(0).argmax(0).item();
+        }
+    }
+
+    /** The object in each frame of a clip {@code [3, T, H, W]}. */
+    public int[] eachFrame(Tensor clip) {
+        try (var off = Autograd.off();
+                Scope s = Scope.open()) {
+            long[] ids = forward(clip.transpose(0, 1)).argmax(-1).toLongs(); // [T]
+            return Arrays.stream(ids).mapToInt(Math::toIntExact).toArray();
         }
     }
 
