@@ -26,8 +26,10 @@ public final class Abstractor {
      * @param hidden V
      * @param features width of the picture's features, which is V
      * @param intermediate width inside the feed-forward layers
+     * @param deviation of the initial weights
      */
-    public record Config(int hidden, int layers, int heads, int intermediate, int features, double eps) {
+    public record Config(
+            int hidden, int layers, int heads, int intermediate, int features, double eps, double deviation) {
         public Config {
             Check.positive(layers, "num_hidden_layers");
             Check.positive(intermediate, "intermediate_size");
@@ -41,7 +43,8 @@ public final class Abstractor {
                     j.get("num_attention_heads", 16),
                     j.requireInt("intermediate_size"), // members of the family differ, and so do their defaults
                     j.get("encoder_hidden_size", 1024),
-                    j.get("layer_norm_eps", 1e-6));
+                    j.get("layer_norm_eps", 1e-6),
+                    j.get("initializer_range", 0.02));
             if (c.features != c.hidden) { // features and queries are one row
                 throw j.unsupported("encoder_hidden_size", "hidden_size, " + c.hidden);
             }
@@ -59,7 +62,7 @@ public final class Abstractor {
      * @param width D
      */
     public Abstractor(Config c, Weights published, Tensor queries, int width) {
-        Weights w = published.initialised(Owl::initial);
+        Weights w = published.initialised(Owl.initial(c.deviation));
         this.queries = queries;
         layers = w.at("encoder.layers").stack(c.layers, at -> new Layer(c, at.at("crossattention")));
         toWords = new Linear(w.at("visual_fc"), c.hidden, width);

@@ -13,6 +13,7 @@ import dev.zoetrope.tensor.PackedWeight;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.nio.file.Path;
+import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,9 +68,11 @@ public final class Owl implements AutoCloseable {
         abstractor = new Abstractor(c.abstractor, w.at("abstractor"), queries, language.width());
     }
 
-    static Init initial(String name, Init absent) {
-        boolean norm = name.contains("norm") || name.contains("ffn_ln");
-        return norm ? absent : name.endsWith(".bias") ? Init.zeros() : Init.normal(0.02);
+    static BiFunction<String, Init, Init> initial(double deviation) {
+        return (name, absent) -> {
+            boolean norm = name.contains("norm") || name.contains("ffn_ln");
+            return norm ? absent : name.endsWith(".bias") ? Init.zeros() : Init.normal(deviation);
+        };
     }
 
     /** Opens a release, in float32. */

@@ -32,6 +32,7 @@ public final class OwlVision {
      * @param patch side of a patch
      * @param hidden V
      * @param intermediate width inside the feed-forward layers
+     * @param deviation of the initial weights
      */
     public record Config(
             int image,
@@ -42,7 +43,8 @@ public final class OwlVision {
             int heads,
             int intermediate,
             Act activation,
-            double eps) {
+            double eps,
+            double deviation) {
         public Config {
             Check.positive(patch, "patch_size");
             Check.atMost(image, patch, "image_size", "patch_size");
@@ -62,7 +64,8 @@ public final class OwlVision {
                     j.get("num_attention_heads", 16),
                     j.get("intermediate_size", 4096),
                     j.get("hidden_act", Act.QUICK_GELU, Act::of),
-                    j.get("layer_norm_eps", 1e-6));
+                    j.get("layer_norm_eps", 1e-6),
+                    j.get("initializer_range", 0.02));
         }
 
         PatchPositions positions() {
@@ -79,7 +82,7 @@ public final class OwlVision {
     private final LayerNorm after;
 
     public OwlVision(Config c, Weights published) {
-        Weights w = published.initialised(Owl::initial);
+        Weights w = published.initialised(Owl.initial(c.deviation));
         config = c;
         Weights e = w.at("embeddings");
         classToken = e.tensor("cls_token", 1, 1, c.hidden);

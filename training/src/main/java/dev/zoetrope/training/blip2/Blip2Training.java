@@ -229,6 +229,7 @@ public final class Blip2Training {
             metrics.add("itc", itc.item());
             metrics.add("itm", itm.item());
             metrics.add("itg", itg.item());
+            metrics.add("temperature", model.temperature().item());
             return itc.add(itm).add(itg);
         });
     }
