@@ -1,7 +1,9 @@
 package dev.zoetrope.tensor;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,6 +33,7 @@ public final class PackedWeight implements AutoCloseable {
     public static final int GROUP = 32;
 
     private static final int BLOCK = 64; // outputs of a block of the packed form
+    private static final long ROWS = 16L * BLOCK; // that are packed at a time
     private static final int FEW = 8; // rows, up to which the 8-bit kernel beats the unpacked product
 
     private final Kind kind;
@@ -62,14 +65,34 @@ public final class PackedWeight implements AutoCloseable {
 
     /** Rounds {@code [N, K]}; to INT8 where the shape does not fit the groups and blocks of INT4. */
     public static Stored stored(Kind kind, Tensor weight) {
-        boolean fits = weight.size(1) % GROUP == 0 && weight.size(0) % BLOCK == 0;
+        boolean four = kind == Kind.INT4 && weight.size(1) % GROUP == 0 && weight.size(0) % BLOCK == 0;
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open()) {
-            Tensor w = weight.to(DType.FLOAT32);
-            Stored r = kind == Kind.INT4 && fits ? int4(w) : int8(w);
-            s.keep(r.values);
-            s.keep(r.scale);
-            return r.offset == null ? r : new Stored(r.values, r.scale, s.keep(r.offset));
+            List<Tensor> values = new ArrayList<>();
+            List<Tensor> scales = new ArrayList<>();
+            List<Tensor> offsets = new ArrayList<>();
+            byRows(weight, (each, rows) -> {
+                Tensor w = rows.to(DType.FLOAT32);
+                Stored part = four ? int4(w) : int8(w);
+                values.add(each.keep(part.values));
+                scales.add(each.keep(part.scale));
+                if (part.offset != null) {
+                    offsets.add(each.keep(part.offset));
+                }
+            });
+            return new Stored(
+                    s.keep(Tensor.cat(0, values)),
+                    s.keep(Tensor.cat(0, scales)),
+                    four ? s.keep(Tensor.cat(0, offsets)) : null);
+        }
+    }
+
+    /** Some rows at a time: what is needed in between is several times as large as the weight. */
+    private static void byRows(Tensor weight, BiConsumer<Scope, Tensor> action) {
+        for (long at = 0; at < weight.size(0); at += ROWS) {
+            try (Scope s = Scope.open()) {
+                action.accept(s, weight.narrow(0, at, Math.min(ROWS, weight.size(0) - at)));
+            }
         }
     }
 
@@ -84,12 +107,17 @@ public final class PackedWeight implements AutoCloseable {
                         stored.values.copy(),
                         stored.scale.to(DType.BFLOAT16).copy());
             }
-            Tensor both = stored.values.to(DType.INT32); // [N, K / 2]
-            Tensor low = both.remainder(16L);
-            Tensor high = both.sub(low).to(DType.FLOAT32).div(16.0).to(DType.INT32);
-            Tensor values = Boxed.call("_convert_weight_to_int4pack_for_cpu", "", Tensor.cat(1, low, high), 2L);
+            List<Tensor> packed = new ArrayList<>();
+            byRows(stored.values, (each, rows) -> {
+                Tensor both = rows.to(DType.INT32); // [rows, K / 2]
+                Tensor low = both.remainder(16L);
+                Tensor high = both.sub(low).to(DType.FLOAT32).div(16.0).to(DType.INT32);
+                packed.add(
+                        each.keep(Boxed.call("_convert_weight_to_int4pack_for_cpu", "", Tensor.cat(1, low, high), 2L)));
+            });
             Tensor scales = Tensor.stack(2, List.of(stored.scale, offset)).transpose(0, 1); // [K / 32, N, 2]
-            return new PackedWeight(Kind.INT4, values, scales.to(DType.BFLOAT16).contiguous());
+            return new PackedWeight(
+                    Kind.INT4, Tensor.cat(0, packed), scales.to(DType.BFLOAT16).contiguous());
         }
     }
 

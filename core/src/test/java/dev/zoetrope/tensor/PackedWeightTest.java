@@ -42,6 +42,8 @@ class PackedWeightTest {
         assertThat(error(PackedWeight.Kind.INT8, 40, 128, 256)).isLessThan(0.02); // the unpacked product
         assertThat(error(PackedWeight.Kind.INT4, 1, 128, 256)).isLessThan(0.15);
         assertThat(error(PackedWeight.Kind.INT4, 40, 128, 256)).isLessThan(0.15);
+        assertThat(error(PackedWeight.Kind.INT4, 2, 2112, 64)).isLessThan(0.15); // packed in three parts
+        assertThat(error(PackedWeight.Kind.INT8, 2, 2112, 64)).isLessThan(0.02);
     }
 
     @Test
