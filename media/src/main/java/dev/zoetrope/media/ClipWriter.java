@@ -32,6 +32,8 @@ public final class ClipWriter implements AutoCloseable {
     private final Path temporary;
     private final List<Image> held = new ArrayList<>();
     private @Nullable VideoWriter video;
+    private @Nullable Audio sound;
+    private boolean sounds;
     private int count;
     private boolean finished;
 
@@ -45,10 +47,26 @@ public final class ClipWriter implements AutoCloseable {
         this.temporary = Outputs.temporary(file);
     }
 
+    /** Whether sound will come, which goes between the frames of a file: they are held until then. Returns this. */
+    public ClipWriter withSound() {
+        sounds = true;
+        return this;
+    }
+
+    /**
+     * The sound of all frames.
+     *
+     * @return whether the file holds it; only .mp4 does
+     */
+    public boolean sound(Audio audio) {
+        sound = audio;
+        return Outputs.extension(file).equals("mp4");
+    }
+
     /** All frames are of one size. */
     public void add(Image frame) {
         Image sized = scale.factor() == 1 ? frame : Resize.by(frame, scale.factor(), scale.filter());
-        switch (Outputs.extension(file)) {
+        switch (sounds && Outputs.extension(file).equals("mp4") ? "held" : Outputs.extension(file)) {
             case "mp4" -> {
                 if (video == null) {
                     video = VideoWriter.mp4(
@@ -103,7 +121,7 @@ public final class ClipWriter implements AutoCloseable {
             throw new UserError(file + ": there are no frames to write");
         }
         if (!held.isEmpty()) {
-            Clips.write(new Clip(List.copyOf(held), fps), target, metadata);
+            Clips.write(new Clip(List.copyOf(held), fps, sound), target, metadata);
         } else {
             if (video != null) {
                 video.finish();

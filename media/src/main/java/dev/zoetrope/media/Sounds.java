@@ -7,6 +7,7 @@ import dev.zoetrope.tensor.UserError;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.function.Consumer;
 
 /** Reads sound from files of any usual format, also from videos, and writes WAV. */
 public final class Sounds {
@@ -20,6 +21,16 @@ public final class Sounds {
      */
     public static Audio read(Path file) {
         return VideoReader.readAudio(file);
+    }
+
+    /**
+     * Reads the sound of a file of any length, piece by piece.
+     *
+     * @param seconds of each piece but the last, which may be shorter
+     * @throws UserError if there is no such file, or no sound in it that can be read
+     */
+    public static void read(Path file, double seconds, Consumer<Audio> receiver) {
+        VideoReader.readAudio(file, seconds, receiver);
     }
 
     /** Writes sound as WAV of 16 bits a sample; what is louder than 1 is clipped. */

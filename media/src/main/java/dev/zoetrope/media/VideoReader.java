@@ -40,9 +40,11 @@ import dev.zoetrope.tensor.UserError;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.bytedeco.ffmpeg.avcodec.AVCodec;
 import org.bytedeco.ffmpeg.avcodec.AVCodecContext;
@@ -193,6 +195,13 @@ final class VideoReader implements AutoCloseable {
         }
     }
 
+    /** Reads it piece by piece: memory does not grow with its length. */
+    static void readAudio(Path file, double seconds, Consumer<Audio> receiver) {
+        try (VideoReader reader = new VideoReader(file)) {
+            reader.sound(reader.best(AVMEDIA_TYPE_AUDIO, "there is no sound in it"), seconds, receiver);
+        }
+    }
+
     /** What a file says of itself: title, comment and the like. */
     static Map<String, String> metadata(Path file) {
         try (VideoReader reader = new VideoReader(file)) {
@@ -256,10 +265,68 @@ final class VideoReader implements AutoCloseable {
     }
 
     private Audio sound(int stream) {
-        AVFrame planar = av_frame_alloc();
-        SwrContext converter = swr_alloc();
         List<float[][]> pieces = new ArrayList<>();
         int[] total = {0};
+        int rate = samples(stream, piece -> {
+            pieces.add(piece);
+            total[0] += piece[0].length;
+            return (long) total[0] * piece.length < MAX_SAMPLES;
+        });
+        float[][] samples = new float[pieces.get(0).length][total[0]];
+        int at = 0;
+        for (float[][] piece : pieces) {
+            for (int c = 0; c < samples.length; c++) {
+                System.arraycopy(piece[c], 0, samples[c], at, piece[c].length);
+            }
+            at += piece[0].length;
+        }
+        return new Audio(samples, rate);
+    }
+
+    /** Hands pieces of so many seconds on as soon as they are full, and what is left at the end. */
+    private void sound(int stream, double seconds, Consumer<Audio> receiver) {
+        int rate = format.streams(stream).codecpar().sample_rate();
+        int length = (int) Math.max(1, Math.round(seconds * rate));
+        List<float[]> piece = new ArrayList<>(); // one array a channel
+        int[] filled = {0};
+        samples(stream, more -> {
+            int used = 0;
+            while (used < more[0].length) {
+                if (piece.isEmpty()) {
+                    for (int c = 0; c < more.length; c++) {
+                        piece.add(new float[length]);
+                    }
+                }
+                int n = Math.min(length - filled[0], more[0].length - used);
+                for (int c = 0; c < more.length; c++) {
+                    System.arraycopy(more[c], used, piece.get(c), filled[0], n);
+                }
+                used += n;
+                filled[0] += n;
+                if (filled[0] == length) {
+                    receiver.accept(new Audio(piece.toArray(float[][]::new), rate));
+                    piece.clear();
+                    filled[0] = 0;
+                }
+            }
+            return true;
+        });
+        if (filled[0] > 0) {
+            float[][] rest =
+                    piece.stream().map(c -> Arrays.copyOf(c, filled[0])).toArray(float[][]::new);
+            receiver.accept(new Audio(rest, rate));
+        }
+    }
+
+    /**
+     * Decodes sound.
+     *
+     * @param receiver gets samples [channel, time] piece by piece until it says false
+     * @return samples a second
+     */
+    private int samples(int stream, Predicate<float[][]> receiver) {
+        AVFrame planar = av_frame_alloc();
+        SwrContext converter = swr_alloc();
         int[] rate = {0};
         try {
             decode(stream, frame -> {
@@ -280,28 +347,18 @@ final class VideoReader implements AutoCloseable {
                 for (int c = 0; c < piece.length; c++) {
                     new FloatPointer(planar.extended_data(c)).get(piece[c]);
                 }
-                pieces.add(piece);
                 rate[0] = frame.sample_rate();
-                total[0] += planar.nb_samples();
                 av_frame_unref(planar);
-                return (long) total[0] * piece.length < MAX_SAMPLES;
+                return receiver.test(piece);
             });
         } finally {
             swr_free(converter);
             av_frame_free(planar);
         }
-        if (pieces.isEmpty()) {
+        if (rate[0] == 0) {
             throw new UserError(name + ": no sound of it can be decoded");
         }
-        float[][] samples = new float[pieces.get(0).length][total[0]];
-        int at = 0;
-        for (float[][] piece : pieces) {
-            for (int c = 0; c < samples.length; c++) {
-                System.arraycopy(piece[c], 0, samples[c], at, piece[c].length);
-            }
-            at += piece[0].length;
-        }
-        return new Audio(samples, rate[0]);
+        return rate[0];
     }
 
     /** Decodes a stream frame by frame until its end, or until the receiver has enough and says false. */

@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import javax.sound.sampled.AudioFormat;
 import javax.sound.sampled.AudioSystem;
 import org.junit.jupiter.api.Test;
@@ -37,6 +40,27 @@ class SoundsTest {
         assertThat(format.getSampleSizeInBits()).isEqualTo(16);
         assertThatThrownBy(() -> Sounds.write(audio, folder.resolve("a.mp3")))
                 .hasMessageEndingWith("is written as .wav");
+    }
+
+    @Test
+    void aLongSoundComesInPieces(@TempDir Path folder) {
+        Path file = folder.resolve("a.wav");
+        Sounds.write(Audio.mono(tone(440, 8000, 20_000), 8000), file);
+        List<Audio> pieces = new ArrayList<>();
+        Sounds.read(file, 1, pieces::add);
+        assertThat(pieces).extracting(Audio::length).containsExactly(8000, 8000, 4000);
+        float[] whole = Sounds.read(file).samples()[0];
+        assertThat(pieces.get(2).samples()[0]).containsExactly(Arrays.copyOfRange(whole, 16_000, 20_000));
+    }
+
+    @Test
+    void soundsFollowEachOther() {
+        Audio track = Soundtrack.of(
+                100,
+                new Soundtrack.Part(null, .1),
+                new Soundtrack.Part(new Audio(new float[][] {{1, 1, 1}, {0, 0, 0}}, 100), .02),
+                new Soundtrack.Part(Audio.mono(new float[] {1}, 100), .02));
+        assertThat(track.samples()[0]).hasSize(14).endsWith(0, .5f, .5f, 1, 0);
     }
 
     @ParameterizedTest
