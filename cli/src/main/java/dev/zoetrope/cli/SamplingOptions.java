@@ -1,6 +1,7 @@
 package dev.zoetrope.cli;
 
 import dev.zoetrope.models.language.Sampling;
+import dev.zoetrope.tasks.AnyToAny;
 import dev.zoetrope.tasks.Caption;
 import dev.zoetrope.tasks.Chat;
 import dev.zoetrope.tensor.UserError;
@@ -64,6 +65,11 @@ final class SamplingOptions {
         Caption.Options o = maxTokens == null ? start : start.withMaxTokens(maxTokens);
         Sampling how = apply(o.sampling());
         return greedy || !how.isGreedy() ? o.with(how, drawn()) : o;
+    }
+
+    /** The same length and seed; such a model takes the likeliest word. */
+    AnyToAny.Options options(AnyToAny.Options start) {
+        return (maxTokens == null ? start : start.withTokens(maxTokens)).withSeed(drawn());
     }
 
     private long drawn() {

@@ -5,6 +5,7 @@ import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.media.Clips;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Images;
+import dev.zoetrope.tasks.AnyToAny;
 import dev.zoetrope.tasks.Chat;
 import dev.zoetrope.tasks.ChatModel.Turn;
 import dev.zoetrope.tasks.JsonSchema;
@@ -37,6 +38,7 @@ import picocli.CommandLine.Spec;
         description = {
             "Ask a model about pictures: one question, or without one a conversation.",
             "  zoetrope chat --model llava-hf/llava-1.5-7b-hf --image a.jpg \"What is unusual here?\"",
+            "  zoetrope chat --model DIR --audio rain.wav \"Show me what sounds like this.\"   (a NExT-GPT)",
             "In a conversation: /image FILE shows a picture or a clip with the next question, /reset begins anew,",
             "/save FILE writes what was said (.json, else plain text), /quit or Ctrl-D ends."
         })
@@ -52,6 +54,18 @@ final class Talk implements Callable<Integer> {
             paramLabel = "FILE",
             description = "A picture for the first question, or a clip, of which some frames are shown.")
     private List<Path> files = List.of();
+
+    @Option(names = "--video", paramLabel = "FILE", description = "A clip, for a model that answers with any media.")
+    private List<Path> clips = List.of();
+
+    @Option(names = "--audio", paramLabel = "FILE", description = "A sound, likewise.")
+    private List<Path> sounds = List.of();
+
+    @Option(
+            names = {"-o", "--output"},
+            paramLabel = "NAME",
+            description = "Of such a model: how the names of the files begin that it answers with (default: answer).")
+    private Path output = Path.of("answer");
 
     @Mixin
     private ChatModelOption model;
@@ -88,13 +102,20 @@ final class Talk implements Callable<Integer> {
             throw new UserError("--frames " + frames + ": at least 1 is needed");
         }
         sampling.check();
+        PrintWriter err = spec.commandLine().getErr();
+        Path folder = model.folder(err);
+        if (AnyToAny.isIn(folder)) {
+            return anyToAny(folder, err);
+        }
+        if (!clips.isEmpty() || !sounds.isEmpty()) {
+            throw new UserError((clips.isEmpty() ? "--audio" : "--video") + ": " + folder
+                    + " reads pictures only (a clip's frames by --image); a NExT-GPT reads any media");
+        }
         List<Image> images = new ArrayList<>();
         for (Path file : files) {
             images.addAll(pictures(file));
         }
         JsonSchema look = schema == null ? null : JsonSchema.of(Json.read(schema));
-        PrintWriter err = spec.commandLine().getErr();
-        Path folder = model.folder(err);
         engine.start(err);
         try (Stop stop = new Stop("stopping ...", err);
                 Chat chat = model.load(folder)) {
@@ -110,6 +131,17 @@ final class Talk implements Callable<Integer> {
 
     private Chat.Options plain(Path folder) {
         return sampling.options(folder).withForgetting(forgets).withStops(stops);
+    }
+
+    private int anyToAny(Path folder, PrintWriter err) {
+        if (question == null) {
+            throw new UserError(folder + ": a NExT-GPT answers one question at a time; say what is asked");
+        }
+        AnyToAny.Question asked = AnswerWithMedia.question(question, files, clips, sounds);
+        engine.start(err);
+        new AnswerWithMedia(output, json, spec.commandLine().getOut(), err)
+                .ask(folder, asked, sampling.options(AnyToAny.Options.DEFAULT));
+        return 0;
     }
 
     /** A picture, or some frames of a clip. */

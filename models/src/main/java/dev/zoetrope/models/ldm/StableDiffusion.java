@@ -198,13 +198,23 @@ public final class StableDiffusion implements AutoCloseable {
 
     /** Pictures from a prompt, {@code [B, 3, H, W]} in 0..1. */
     public Tensor generate(Settings settings, Draws draws, Denoising.Observer observer) {
+        return generate(null, settings, draws, observer);
+    }
+
+    /**
+     * The same from what another model thinks a prompt's features are.
+     *
+     * @param features {@code [1, T, F]}; null for those of the prompt
+     */
+    public Tensor generate(@Nullable Tensor features, Settings settings, Draws draws, Denoising.Observer observer) {
         requireChannels(latentChannels(), "draws from a prompt alone");
         Settings s = sized(settings);
         try (Autograd.Mode off = Autograd.off();
                 Scope scope = Scope.open();
                 Run run = scheduler.start(plan(s, 0))) {
             Tensor start = noise(s, draws).mul(run.initialScale());
-            return scope.keep(decode(s, Denoising.run(run, start, network(s, run, null), draws, observer)));
+            Denoising.Network network = network(s, features, run, null, null);
+            return scope.keep(decode(s, Denoising.run(run, start, network, draws, observer)));
         }
     }
 
@@ -289,7 +299,7 @@ public final class StableDiffusion implements AutoCloseable {
                     Denoising.run(
                             run,
                             start,
-                            network(s, run, noised.repeat(s.count(), 1, 1, 1), noiseLevel),
+                            network(s, null, run, noised.repeat(s.count(), 1, 1, 1), noiseLevel),
                             draws,
                             observer)));
         }
@@ -298,14 +308,15 @@ public final class StableDiffusion implements AutoCloseable {
     // ---- the network under guidance ----
 
     private Denoising.Network network(Settings s, Run run, @Nullable Tensor beside) {
-        return network(s, run, beside, null);
+        return network(s, null, run, beside, null);
     }
 
-    private Denoising.Network network(Settings s, Run run, @Nullable Tensor beside, @Nullable Integer level) {
+    private Denoising.Network network(
+            Settings s, @Nullable Tensor features, Run run, @Nullable Tensor beside, @Nullable Integer level) {
         Guidance guidance = new Guidance(s.guidance(), s.rescale());
         boolean guided = guidance.isOn() && unet.config().time().guidanceWidth() == 0;
         int rows = guided ? 2 * s.count() : s.count();
-        Condition condition = condition(s, guided, rows);
+        Condition condition = condition(s, features, guided, rows);
         if (level != null) {
             condition = condition.withLabels(Tensor.full(level, DType.INT64, dev.zoetrope.tensor.Device.CPU, rows));
         }
@@ -323,8 +334,10 @@ public final class StableDiffusion implements AutoCloseable {
         };
     }
 
-    private Condition condition(Settings s, boolean guided, int rows) {
-        Prompts.Features wanted = prompts.encode(List.of(s.prompt()), s.clipSkip());
+    private Condition condition(Settings s, @Nullable Tensor features, boolean guided, int rows) {
+        Prompts.Features wanted = features == null
+                ? prompts.encode(List.of(s.prompt()), s.clipSkip())
+                : new Prompts.Features(features, null);
         Prompts.Features all = wanted.times(s.count());
         if (guided) {
             Prompts.Features negative = s.negative() == null && zeroNegative

@@ -173,9 +173,16 @@ public final class NextGpt implements AutoCloseable {
 
     /** What the language model reads of a text: a start id, then the text; {@code [1, T, L]}. */
     public Tensor prompt(String text) {
-        long[] words = tokenizer.encodePlain(text + TURN);
-        long[] ids =
-                LongStream.concat(LongStream.of(start()), Arrays.stream(words)).toArray();
+        return words(text + TURN, true);
+    }
+
+    /** A piece of text as the language model reads it, with a start id in front or without; {@code [1, T, L]}. */
+    public Tensor words(String text, boolean starts) {
+        long[] words = tokenizer.encodePlain(text);
+        long[] ids = starts
+                ? LongStream.concat(LongStream.of(start()), Arrays.stream(words))
+                        .toArray()
+                : words;
         try (Scope s = Scope.open()) {
             return s.keep(language.embed(Tensor.of(ids, 1, ids.length)));
         }

@@ -84,8 +84,13 @@ public final class Zeroscope implements AutoCloseable {
         try (Scope s = Scope.open()) {
             Guidance guidance = new Guidance(r.guidance, 0);
             List<String> texts = guidance.isOn() ? List.of(r.negative, r.prompt) : List.of(r.prompt);
-            return s.keep(generate(prompts.encode(texts, 0).tokens(), r, draws, observer));
+            return s.keep(generate(encode(texts), r, draws, observer));
         }
+    }
+
+    /** What steers the network, {@code [B, T, D]}. */
+    public Tensor encode(List<String> texts) {
+        return prompts.encode(texts, 0).tokens();
     }
 
     /** @param text {@code [1, T, D]}, or that of the negative text and it, where there is guidance; instead of the request's */
