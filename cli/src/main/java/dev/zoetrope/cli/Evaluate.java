@@ -2,6 +2,7 @@ package dev.zoetrope.cli;
 
 import dev.zoetrope.checkpoint.AtomicFile;
 import dev.zoetrope.models.sora.Sora;
+import dev.zoetrope.models.videopoet.VideoPoet;
 import dev.zoetrope.tasks.BuiltIn;
 import dev.zoetrope.tasks.Chat;
 import dev.zoetrope.tasks.Segment;
@@ -14,6 +15,7 @@ import dev.zoetrope.training.seeing.SeeingEvaluation;
 import dev.zoetrope.training.sora.SoraEvaluation;
 import dev.zoetrope.training.talking.OwlEval;
 import dev.zoetrope.training.talking.TalkEvaluation;
+import dev.zoetrope.training.videopoet.VideoPoetEvaluation;
 import dev.zoetrope.world.Motion;
 import dev.zoetrope.world.WorldObjects;
 import java.io.PrintWriter;
@@ -63,7 +65,7 @@ final class Evaluate implements Callable<Integer> {
     @Parameters(
             arity = "0..1",
             paramLabel = "SYSTEM",
-            description = "sora, vit, clip, siglip, sam, blip2, chat, ddpm, ldm, dit or owleval.")
+            description = "sora, videopoet, vit, clip, siglip, sam, blip2, chat, ddpm, ldm, dit or owleval.")
     private String system = "";
 
     @Option(
@@ -116,6 +118,7 @@ final class Evaluate implements Callable<Integer> {
         String table =
                 switch (system) {
                     case "sora" -> sora();
+                    case "videopoet" -> videopoet();
                     case "vit", "clip", "siglip" -> seeing();
                     case "sam" -> sam();
                     case "blip2" -> blip2();
@@ -125,7 +128,7 @@ final class Evaluate implements Callable<Integer> {
                     case "dit" -> made(BuiltIn.DIT, PictureEvaluation.Condition.CLASS);
                     default ->
                         throw new UserError("evaluate " + system
-                                + ": there is no evaluation of this system yet; there are: sora, vit, clip, siglip,"
+                                + ": there is no evaluation of this system yet; there are: sora, videopoet, vit, clip, siglip,"
                                 + " sam, blip2, chat, ddpm, ldm, dit, owleval, video, recaption");
                 };
         spec.commandLine().getOut().print(table);
@@ -180,6 +183,38 @@ final class Evaluate implements Callable<Integer> {
                 return true;
             });
             return SoraEvaluation.table(results) + byMotion(results);
+        }
+    }
+
+    private String videopoet() {
+        if (model == null) {
+            throw new UserError("evaluate videopoet: none is built in; name the folder of a run with --model DIR");
+        }
+        engine.start(spec.commandLine().getErr());
+        try (Stop stop = new Stop("stopping ...", spec.commandLine().getErr());
+                VideoPoet poet = VideoPoet.load(model);
+                ObjectJudge classifier = judge == null ? ObjectJudge.builtIn() : ObjectJudge.load(judge)) {
+            VideoPoetEvaluation evaluation =
+                    new VideoPoetEvaluation(poet, classifier, WorldObjects.first(objects), clips, guidance);
+            double[] psnr = evaluation.psnr(clips);
+            try (Bar bar = new Bar(
+                    "clips",
+                    0,
+                    (long) evaluation.rows() * clips,
+                    spec.commandLine().getErr())) {
+                return VideoPoetEvaluation.table(evaluation.run((done, of) -> {
+                            bar.step(done);
+                            if (stop.requested()) {
+                                throw new CancellationException("stopped after " + done + " clips");
+                            }
+                            return true;
+                        }))
+                        + String.format(
+                                Locale.ROOT,
+                                "%nVision tokens, PSNR: %.2f dB; of objects never trained on: %.2f dB%n",
+                                psnr[0],
+                                psnr[1]);
+            }
         }
     }
 

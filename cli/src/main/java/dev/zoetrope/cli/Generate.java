@@ -2,6 +2,7 @@ package dev.zoetrope.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.zoetrope.media.Audio;
 import dev.zoetrope.media.Clip;
 import dev.zoetrope.media.ClipWriter;
 import dev.zoetrope.media.Clips;
@@ -9,6 +10,7 @@ import dev.zoetrope.media.Filter;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Images;
 import dev.zoetrope.media.Resize;
+import dev.zoetrope.media.Soundtrack;
 import dev.zoetrope.tasks.Progress;
 import dev.zoetrope.tasks.Recaption;
 import dev.zoetrope.tasks.Start;
@@ -47,6 +49,7 @@ import picocli.CommandLine.Spec;
             "  zoetrope generate \"a fox bouncing on a blue background\" -o fox.mp4",
             "  zoetrope generate \"a fox bouncing\" --extend fox.mp4 --seconds 4 -o longer.mp4",
             "  zoetrope generate \"a cat on a beach\" --model THUDM/CogVideoX-2b --seconds 6 -o cat.mp4",
+            "  zoetrope generate \"a fox bouncing\" --model runs/videopoet/model -o fox.mp4   (with sound)",
             "  zoetrope generate image \"a sneaker\" --model DIR -o sneaker.png"
         },
         subcommands = GenerateImage.class)
@@ -128,6 +131,12 @@ final class Generate implements Callable<Integer> {
             description = "Two clips that are led from the one into the other.")
     private List<Path> connect = List.of();
 
+    @Option(
+            names = "--sound-of",
+            paramLabel = "FILE",
+            description = "A clip that gets sound, by a model that makes sound; its frames stay.")
+    private @Nullable Path silent;
+
     @Option(names = "--loop", description = "The end leads to the beginning.")
     private boolean loop;
 
@@ -185,8 +194,14 @@ final class Generate implements Callable<Integer> {
      *
      * @param before frames of a given clip that come before those that are made
      * @param after and those that come after
+     * @param heard clips that sound before and after what is made
      */
-    private record Job(TextToVideo.Request request, Path file, List<Image> before, List<Image> after) {}
+    private record Job(
+            TextToVideo.Request request,
+            Path file,
+            List<Image> before,
+            List<Image> after,
+            List<@Nullable Audio> heard) {}
 
     @Override
     public Integer call() {
@@ -258,14 +273,14 @@ final class Generate implements Callable<Integer> {
         if ((forward || backward) && extend == null) {
             throw new UserError("--forward and --backward go with --extend FILE");
         }
-        long starts = Stream.of(image, video, extend, storyboard)
+        long starts = Stream.of(image, video, extend, silent, storyboard)
                         .filter(Objects::nonNull)
                         .count()
                 + (connect.isEmpty() ? 0 : 1)
                 + (loop ? 1 : 0);
         if (starts > 1) {
             throw new UserError(
-                    "--image, --video, --extend, --connect, --loop and --storyboard do not go together; name one");
+                    "--image, --video, --extend, --connect, --sound-of, --loop and --storyboard do not go together; name one");
         }
     }
 
@@ -290,6 +305,9 @@ final class Generate implements Callable<Integer> {
         }
         if (!connect.isEmpty()) {
             return new Start.Between(Clips.read(connect.get(0)), Clips.read(connect.get(1)));
+        }
+        if (silent != null) {
+            return new Start.Silent(Clips.read(silent));
         }
         return loop ? new Start.Loop() : Start.NOTHING;
     }
@@ -328,21 +346,32 @@ final class Generate implements Callable<Integer> {
         if (start instanceof Start.Before b) {
             return b.clip();
         }
+        if (start instanceof Start.Silent s) {
+            return s.clip();
+        }
         return start instanceof Start.Between b ? b.first() : null;
     }
 
     private static Job job(TextToVideo.Request r, Path file) {
         List<Image> before = List.of();
         List<Image> after = List.of();
+        @Nullable Audio earlier = null;
+        @Nullable Audio later = null;
         if (r.start() instanceof Start.After a) {
             before = a.clip().frames();
+            earlier = a.clip().audio();
         } else if (r.start() instanceof Start.Before b) {
             after = b.clip().frames();
+            later = b.clip().audio();
         } else if (r.start() instanceof Start.Between b) {
             before = b.first().frames();
             after = b.second().frames();
+            earlier = b.first().audio();
+            later = b.second().audio();
+        } else if (r.start() instanceof Start.Silent s) {
+            before = s.clip().frames();
         }
-        return new Job(r, file, before, after);
+        return new Job(r, file, before, after, java.util.Arrays.asList(earlier, later));
     }
 
     /** car.mp4 becomes car-1.mp4. */
@@ -355,7 +384,8 @@ final class Generate implements Callable<Integer> {
     private void make(TextToVideo task, Job job, Optional<Storyboard> scenes, Stop stop, PrintWriter err) {
         TextToVideo.Request r = job.request;
         Map<String, String> settings = settings(task, r);
-        try (ClipWriter writer = new ClipWriter(job.file, r.fps(), settings, enlargement(r, job.file));
+        ClipWriter plain = new ClipWriter(job.file, r.fps(), settings, enlargement(r, job.file));
+        try (ClipWriter writer = task.sounds() ? plain.withSound() : plain;
                 Bars bars = new Bars(err)) {
             Consumer<Image> sink = frame -> writer.add(sized(frame, r));
             Progress progress = (step, all) -> {
@@ -366,7 +396,7 @@ final class Generate implements Callable<Integer> {
                 job.before.forEach(sink);
                 double each = scenes.isPresent()
                         ? scenes.get().make(task, r, progress, sink)
-                        : task.generate(r, progress, sink);
+                        : task.generate(r, progress, sink, sound -> heard(writer, job, sound, err));
                 job.after.forEach(sink);
                 writer.finish();
                 tell(
@@ -392,6 +422,22 @@ final class Generate implements Callable<Integer> {
             settings.put("recaption", recaptioner);
         }
         return settings;
+    }
+
+    /** What was made, between what is given. */
+    private static void heard(ClipWriter writer, Job job, Audio made, PrintWriter err) {
+        boolean whole = job.request.start() instanceof Start.Silent;
+        double fps = job.request.fps();
+        Audio all = whole
+                ? made
+                : Soundtrack.of(
+                        made.rate(),
+                        new Soundtrack.Part(job.heard.get(0), job.before.size() / fps),
+                        new Soundtrack.Part(made, made.seconds()),
+                        new Soundtrack.Part(job.heard.get(1), job.after.size() / fps));
+        if (!writer.sound(all)) {
+            err.println("zoetrope: " + job.file + " holds no sound; a name that ends in .mp4 does");
+        }
     }
 
     /** Video formats share colours between pixels, which shows in small frames. */

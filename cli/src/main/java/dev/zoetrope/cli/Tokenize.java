@@ -1,9 +1,7 @@
 package dev.zoetrope.cli;
 
-import dev.zoetrope.media.Audio;
 import dev.zoetrope.media.Clip;
 import dev.zoetrope.media.Clips;
-import dev.zoetrope.media.Sounds;
 import dev.zoetrope.tasks.AudioTokenizer;
 import dev.zoetrope.tasks.Tokens;
 import dev.zoetrope.tasks.VideoTokenizer;
@@ -97,20 +95,17 @@ final class Tokenize implements Callable<Integer> {
     }
 
     private String sound(Path folder, PrintWriter err) {
-        Audio audio = Sounds.read(file);
         try (AudioTokenizer tokenizer = AudioTokenizer.load(folder, bandwidth)) {
-            Audio fitted = tokenizer.fitted(audio);
-            if (audio.rate() != fitted.rate()) {
-                err.println(
-                        "zoetrope: " + file + " is resampled from " + audio.rate() + " to " + fitted.rate() + " Hz");
+            AudioTokenizer.Encoded e = tokenizer.encode(file, !unchecked);
+            if (e.rate() != tokenizer.rate()) {
+                err.println("zoetrope: " + file + " is resampled from " + e.rate() + " to " + tokenizer.rate() + " Hz");
             }
-            if (audio.channels() != fitted.channels()) {
-                err.println("zoetrope: " + file + " has " + audio.channels() + " channels, the model takes "
-                        + fitted.channels());
+            if (e.channels() != tokenizer.channels()) {
+                err.println("zoetrope: " + file + " has " + e.channels() + " channels, the model takes "
+                        + tokenizer.channels());
             }
-            Tokens tokens = tokenizer.encode(fitted);
-            tokens.write(output);
-            return told(tokens, unchecked ? "" : db("SNR", AudioTokenizer.snr(fitted, tokenizer.decode(tokens))));
+            e.tokens().write(output);
+            return told(e.tokens(), unchecked ? "" : db("SNR", e.snr()));
         }
     }
 

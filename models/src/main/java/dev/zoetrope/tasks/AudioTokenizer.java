@@ -5,8 +5,10 @@ import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Pretrained;
 import dev.zoetrope.media.Audio;
 import dev.zoetrope.media.Resample;
+import dev.zoetrope.media.Sounds;
 import dev.zoetrope.models.dac.Dac;
 import dev.zoetrope.models.encodec.EnCodec;
+import dev.zoetrope.models.videopoet.SoundTokenizer;
 import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.Scope;
@@ -19,11 +21,12 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Sound as tokens and back, by EnCodec or DAC. Sound longer than a minute is cut into pieces of a minute, each of which
+ * Sound as tokens and back, by EnCodec, DAC or the sound tokenizer of a VideoPoet. Sound longer than a minute is cut into pieces of a minute, each of which
  * stands on its own, so memory does not grow with the length. Not safe for use by several threads at once.
  */
 public final class AudioTokenizer implements AutoCloseable {
     private static final int PIECE_SECONDS = 60;
+    private static final String POET = "videopoet_sound";
 
     /** One of the models. Tensors {@code [1, channel, sample]}; what is stored of a piece, by name. */
     private interface Codec extends AutoCloseable {
@@ -50,7 +53,7 @@ public final class AudioTokenizer implements AutoCloseable {
     /** Whether a folder holds such a tokenizer. */
     public static boolean isIn(Path folder) {
         String type = Json.read(folder.resolve("config.json")).get("model_type", "");
-        return type.equals("encodec") || type.equals("dac");
+        return type.equals("encodec") || type.equals("dac") || type.equals(POET);
     }
 
     /** With all codebooks. */
@@ -68,7 +71,13 @@ public final class AudioTokenizer implements AutoCloseable {
                 }
                 yield dac(new Dac(Dac.Config.of(json), w));
             }
-            default -> throw json.unsupported("model_type", "encodec, dac");
+            case POET -> {
+                if (bandwidth != null) {
+                    throw new UserError("--bandwidth " + bandwidth + ": this model has no choice of bandwidths");
+                }
+                yield of(new SoundTokenizer(SoundTokenizer.Config.of(json), w));
+            }
+            default -> throw json.unsupported("model_type", "encodec, dac, " + POET);
         });
     }
 
@@ -141,6 +150,41 @@ public final class AudioTokenizer implements AutoCloseable {
                 1);
     }
 
+    /** Around a VideoPoet's; closing this closes it. */
+    static AudioTokenizer of(SoundTokenizer model) {
+        Codec codec = new Codec() {
+            @Override
+            public Map<String, Tensor> encode(Tensor sound, int piece) {
+                return Map.of(
+                        Tokens.name(piece), model.encode(sound.select(1, 0)).select(0, 0)); // [Q, F]
+            }
+
+            @Override
+            public Tensor decode(Tokens tokens, int piece) {
+                return model.decode(tokens.piece(piece).unsqueeze(0)).unsqueeze(1);
+            }
+
+            @Override
+            public void close() {
+                model.close();
+            }
+        };
+        return new AudioTokenizer(
+                codec,
+                Tokens.identity("videopoet-sound", model.weights(), "codebook.weight"),
+                model.config().rate(),
+                1);
+    }
+
+    /** The sound of codes {@code [1, Q, F]} that no file holds. */
+    Audio decoded(Tensor codes) {
+        try (Scope s = Scope.open()) {
+            Map<String, Tensor> piece = Map.of(Tokens.name(0), codes.select(0, 0));
+            Tensor sound = codec.decode(new Tokens(name, piece, Map.of()), 0).clamp(-1, 1);
+            return Audio.mono(sound.select(0, 0).select(0, 0).toFloats(), rate);
+        }
+    }
+
     /** Kind and digest; tokens are only decoded by the tokenizer that made them. */
     public String name() {
         return name;
@@ -193,6 +237,59 @@ public final class AudioTokenizer implements AutoCloseable {
             pieces.values().forEach(s::keep);
             return new Tokens(
                     name, pieces, Map.of("samples", String.valueOf(fitted.length()), "rate", String.valueOf(rate)));
+        }
+    }
+
+    /**
+     * What became of a file.
+     *
+     * @param rate of the file
+     * @param channels of the file
+     * @param snr signal to noise ratio in dB of what the tokens keep; NaN where it was not asked for, or all is silent
+     */
+    public record Encoded(Tokens tokens, int rate, int channels, double snr) {}
+
+    /** The tokens of a file's sound, read and encoded a minute at a time; owned by the innermost scope. */
+    public Encoded encode(Path file, boolean check) {
+        Map<String, Tensor> pieces = new LinkedHashMap<>();
+        long[] samples = {0};
+        int[] form = new int[2];
+        double[] power = new double[2]; // of the signal and of the noise
+        try (Autograd.Mode off = Autograd.off();
+                Scope s = Scope.open()) {
+            Sounds.read(file, PIECE_SECONDS, audio -> {
+                Audio fitted = fitted(audio);
+                form[0] = audio.rate();
+                form[1] = audio.channels();
+                try (Scope one = Scope.open()) {
+                    int piece = (int) (samples[0] / ((long) PIECE_SECONDS * rate));
+                    Map<String, Tensor> codes = codec.encode(tensor(fitted, 0, fitted.length()), piece);
+                    codes.forEach((key, t) -> pieces.put(key, one.keep(t)));
+                    if (check) {
+                        Tensor again = codec.decode(new Tokens(name, codes, Map.of()), piece);
+                        compare(fitted, again.select(0, 0), power);
+                    }
+                }
+                samples[0] += fitted.length();
+            });
+            pieces.values().forEach(s::keep);
+        }
+        Tokens tokens =
+                new Tokens(name, pieces, Map.of("samples", String.valueOf(samples[0]), "rate", String.valueOf(rate)));
+        return new Encoded(tokens, form[0], form[1], check ? 10 * Math.log10(power[0] / power[1]) : Double.NaN);
+    }
+
+    private static void compare(Audio sound, Tensor again, double[] power) {
+        for (int c = 0; c < sound.channels(); c++) {
+            float[] x = sound.samples()[c];
+            float[] y = again.select(0, c)
+                    .narrow(0, 0, Math.min(x.length, again.size(1)))
+                    .toFloats();
+            for (int i = 0; i < x.length; i++) {
+                double d = x[i] - (i < y.length ? y[i] : 0);
+                power[0] += x[i] * x[i];
+                power[1] += d * d;
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.zoetrope.tasks;
 
+import dev.zoetrope.media.Audio;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.models.video.Frames;
 import dev.zoetrope.models.video.VideoPipeline;
@@ -77,7 +78,7 @@ final class PipelineMaker implements VideoMaker {
     }
 
     @Override
-    public double make(Request r, ImageListener listener, Consumer<Image> frames) {
+    public double make(Request r, ImageListener listener, Consumer<Image> frames, Consumer<Audio> sound) {
         Clock clock = new Clock(listener);
         try (Scope s = Scope.open();
                 RandomSource random = RandomSource.of(r.seed())) {

@@ -1,5 +1,6 @@
 package dev.zoetrope.tasks;
 
+import dev.zoetrope.media.Audio;
 import dev.zoetrope.media.Clip;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.models.sora.Sora;
@@ -52,6 +53,9 @@ final class SoraMaker implements VideoMaker {
 
     @Override
     public void check(Request r) {
+        if (r.start() instanceof Start.Silent) {
+            throw new UserError("this model makes no sound; one of VideoPoet's kind does (--model DIR)");
+        }
         Limits.between("frames", r.frames(), 1, LONGEST);
         side("width", r.width());
         side("height", r.height());
@@ -83,7 +87,7 @@ final class SoraMaker implements VideoMaker {
     }
 
     @Override
-    public double make(Request r, ImageListener listener, Consumer<Image> frames) {
+    public double make(Request r, ImageListener listener, Consumer<Image> frames, Consumer<Audio> sound) {
         Cut sink = new Cut(r.frames(), frames);
         Clock clock = new Clock(listener);
         int groups = model.autoencoder().config().groups(r.frames());

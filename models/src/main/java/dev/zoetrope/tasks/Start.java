@@ -108,4 +108,17 @@ public sealed interface Start {
             return "loop";
         }
     }
+
+    /** A clip that is to sound: its frames stay as they are, and none are made. */
+    record Silent(Clip clip) implements Start {
+        @Override
+        public String label() {
+            return "sound of a clip";
+        }
+
+        @Override
+        public Image like() {
+            return clip.frames().get(0);
+        }
+    }
 }

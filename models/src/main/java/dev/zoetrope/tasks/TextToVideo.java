@@ -2,11 +2,13 @@ package dev.zoetrope.tasks;
 
 import dev.zoetrope.checkpoint.Hub;
 import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.media.Audio;
 import dev.zoetrope.media.Clip;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.models.cogvideox.CogVideoX;
 import dev.zoetrope.models.latte.Latte;
 import dev.zoetrope.models.sora.Sora;
+import dev.zoetrope.models.videopoet.VideoPoet;
 import dev.zoetrope.models.wan.Wan;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Files;
@@ -45,7 +47,7 @@ public final class TextToVideo implements AutoCloseable {
 
     /**
      * A model by the folder that holds its {@code model_index.json}, or by its name on the hub ({@code
-     * THUDM/CogVideoX-2b}), from where it comes into the cache: CogVideoX, Latte, Wan, or one that a training run left.
+     * THUDM/CogVideoX-2b}), from where it comes into the cache: CogVideoX, Latte, Wan, or one that a training run of Sora or VideoPoet left.
      */
     public static TextToVideo load(String folderOrName) {
         return load(Hub.ofEnvironment().resolve(folderOrName), folderOrName);
@@ -65,6 +67,7 @@ public final class TextToVideo implements AutoCloseable {
         VideoMaker maker =
                 switch (json.require("_class_name")) {
                     case Sora.CLASS -> new SoraMaker(Sora.load(folder));
+                    case VideoPoet.CLASS -> new PoetMaker(VideoPoet.load(folder));
                     case "CogVideoXPipeline", "CogVideoXImageToVideoPipeline", "CogVideoXVideoToVideoPipeline" ->
                         new PipelineMaker(CogVideoX.load(folder));
                     case "LattePipeline" -> new PipelineMaker(Latte.load(folder));
@@ -73,7 +76,8 @@ public final class TextToVideo implements AutoCloseable {
                     default ->
                         throw json.unsupported(
                                 "_class_name",
-                                Sora.CLASS + ", CogVideoXPipeline, CogVideoXImageToVideoPipeline, "
+                                Sora.CLASS + ", " + VideoPoet.CLASS
+                                        + ", CogVideoXPipeline, CogVideoXImageToVideoPipeline, "
                                         + "CogVideoXVideoToVideoPipeline, LattePipeline, WanPipeline, "
                                         + "WanImageToVideoPipeline, WanVideoToVideoPipeline");
                 };
@@ -245,8 +249,13 @@ public final class TextToVideo implements AutoCloseable {
      */
     public GeneratedVideo watch(Request r, ImageListener listener) {
         List<Image> frames = new ArrayList<>();
-        double seconds = make(r, listener, frames::add);
-        return new GeneratedVideo(new Clip(frames, r.fps()), settings(r), unknownWords(r.prompt()), seconds);
+        List<Audio> sound = new ArrayList<>();
+        double seconds = make(r, listener, frames::add, sound::add);
+        if (r.start() instanceof Start.Silent s) {
+            frames.addAll(s.clip().frames());
+        }
+        Clip clip = new Clip(frames, r.fps(), sound.isEmpty() ? null : sound.get(0));
+        return new GeneratedVideo(clip, settings(r), unknownWords(r.prompt()), seconds);
     }
 
     /**
@@ -257,12 +266,27 @@ public final class TextToVideo implements AutoCloseable {
      * @return seconds of a step
      */
     public double generate(Request r, Progress progress, Consumer<Image> frames) {
-        return make(r, listener(progress), frames);
+        return generate(r, progress, frames, sound -> {});
     }
 
-    private synchronized double make(Request r, ImageListener listener, Consumer<Image> frames) {
+    /**
+     * The same with sound.
+     *
+     * @param sound told once, behind the frames, how they sound; never where the model makes none
+     * @return seconds of a step
+     */
+    public double generate(Request r, Progress progress, Consumer<Image> frames, Consumer<Audio> sound) {
+        return make(r, listener(progress), frames, sound);
+    }
+
+    private synchronized double make(Request r, ImageListener listener, Consumer<Image> frames, Consumer<Audio> sound) {
         check(r);
-        return maker.make(r, listener, frames);
+        return maker.make(r, listener, frames, sound);
+    }
+
+    /** Whether this model's clips come with sound. */
+    public boolean sounds() {
+        return maker.sounds();
     }
 
     @Override

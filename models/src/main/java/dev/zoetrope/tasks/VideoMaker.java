@@ -1,5 +1,6 @@
 package dev.zoetrope.tasks;
 
+import dev.zoetrope.media.Audio;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.tasks.TextToVideo.Request;
 import java.util.List;
@@ -16,11 +17,17 @@ interface VideoMaker extends AutoCloseable {
     /** Refuses what the model cannot make. */
     void check(Request r);
 
+    /** Whether clips come with sound. */
+    default boolean sounds() {
+        return false;
+    }
+
     /**
      * @param frames told of each new frame in turn
+     * @param sound told once, behind the frames, how they sound; never where the model makes none
      * @return seconds of a step
      */
-    double make(Request r, ImageListener listener, Consumer<Image> frames);
+    double make(Request r, ImageListener listener, Consumer<Image> frames, Consumer<Audio> sound);
 
     /** Words of a prompt that the model has never seen. */
     List<String> unknownWords(String prompt);

@@ -6,12 +6,14 @@ import dev.zoetrope.checkpoint.Pretrained;
 import dev.zoetrope.media.Clip;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.models.emu3.Emu3Tokenizer;
+import dev.zoetrope.models.videopoet.VisionTokenizer;
 import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.Functional.Padding;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -19,7 +21,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Clips and pictures as tokens and back, by the tokenizer of Emu3.
+ * Clips and pictures as tokens and back, by the tokenizer of Emu3 or of a VideoPoet.
  *
  * <pre>{@code
  * try (Scope s = Scope.open(); VideoTokenizer tokenizer = VideoTokenizer.load(folder)) {
@@ -28,38 +30,124 @@ import java.util.Map;
  * }
  * }</pre>
  *
- * A clip is cut into pieces of {@value #PIECE} frames, each of which stands on its own. Not safe for use by several threads
+ * A clip is cut into pieces of 32 frames (33 by a VideoPoet's), each of which stands on its own. Not safe for use by several threads
  * at once.
  */
 public final class VideoTokenizer implements AutoCloseable {
-    private static final int PIECE = 32;
     private static final int LEVELS = 255;
+    private static final String POET = "videopoet_vision";
+    private static final String PART = "vision_tokenizer"; // of a whole VideoPoet
 
-    private final Emu3Tokenizer model;
-    private final String name;
+    /** One of the models. Tensors {@code [T, 3, H, W]} in -1..1, codes {@code [t, h, w]} or {@code [t, h, w, part]}. */
+    private interface Codec extends AutoCloseable {
+        Tensor encode(Tensor frames);
 
-    private VideoTokenizer(Emu3Tokenizer model) {
-        this.model = model;
-        name = Tokens.identity("emu3", model.weights(), "quantize.embedding.weight");
+        Tensor decode(Tensor codes);
+
+        @Override
+        void close();
     }
 
-    /** Whether a folder holds such a tokenizer, alone or as part of a language model. */
+    private final Codec codec;
+    private final String name;
+    private final int piece;
+    private final int space;
+
+    /**
+     * @param piece most frames at once
+     * @param space pixels of a token
+     */
+    private VideoTokenizer(Codec codec, String name, int piece, int space) {
+        this.codec = codec;
+        this.name = name;
+        this.piece = piece;
+        this.space = space;
+    }
+
+    /** Whether a folder holds such a tokenizer, alone or as part of a model. */
     public static boolean isIn(Path folder) {
-        return Json.read(folder.resolve("config.json")).get("model_type", "").startsWith("emu3");
+        if (Files.isRegularFile(folder.resolve("model_index.json"))) {
+            return Files.isRegularFile(folder.resolve(PART).resolve("config.json"));
+        }
+        String type = Json.read(folder.resolve("config.json")).get("model_type", "");
+        return type.startsWith("emu3") || type.equals(POET);
     }
 
     public static VideoTokenizer load(Path folder) {
-        return Pretrained.load(folder, (json, w) -> {
-            if (json.get("model_type", "").equals("emu3_vqgan")) {
-                return new VideoTokenizer(new Emu3Tokenizer(Emu3Tokenizer.Config.of(json), w));
+        if (Files.isRegularFile(folder.resolve("model_index.json"))) {
+            return load(folder.resolve(PART));
+        }
+        return Pretrained.load(folder, (json, w) -> switch (json.get("model_type", "")) {
+            case "emu3_vqgan" -> emu3(new Emu3Tokenizer(Emu3Tokenizer.Config.of(json), w));
+            case "emu3" -> {
+                w.ignorable("text_model\\..*"); // tokens are made without the language model
+                yield emu3(new Emu3Tokenizer(Emu3Tokenizer.Config.of(json.at("vq_config")), w.at("vqmodel")));
             }
-            if (!json.get("model_type", "").equals("emu3")) {
-                throw json.unsupported("model_type", "emu3_vqgan, emu3");
-            }
-            w.ignorable("text_model\\..*"); // tokens are made without the language model
-            return new VideoTokenizer(
-                    new Emu3Tokenizer(Emu3Tokenizer.Config.of(json.at("vq_config")), w.at("vqmodel")));
+            case POET -> poet(new VisionTokenizer(VisionTokenizer.Config.of(json), w));
+            default -> throw json.unsupported("model_type", "emu3_vqgan, emu3, " + POET);
         });
+    }
+
+    private static VideoTokenizer emu3(Emu3Tokenizer model) {
+        int time = model.config().frames();
+        Codec codec = new Codec() {
+            @Override
+            public Tensor encode(Tensor frames) {
+                long after = missing(frames.size(0), time);
+                Tensor all = after == 0
+                        ? frames
+                        : Tensor.cat(
+                                0,
+                                frames,
+                                frames.narrow(0, frames.size(0) - 1, 1).expand(after, -1, -1, -1));
+                return model.encode(all.unsqueeze(0)).codes().select(0, 0); // [t, h, w]
+            }
+
+            @Override
+            public Tensor decode(Tensor codes) {
+                Check.shape(codes.shape(), "codes", -1, -1, -1);
+                int codeLimit = model.config().codes();
+                if (codes.min().item() < 0 || codes.max().item() >= codeLimit) {
+                    throw new UserError("tokens: a code is outside 0.." + (codeLimit - 1));
+                }
+                return model.decode(codes.unsqueeze(0)).select(0, 0); // [T, 3, H, W]
+            }
+
+            @Override
+            public void close() {
+                model.close();
+            }
+        };
+        return new VideoTokenizer(
+                codec,
+                Tokens.identity("emu3", model.weights(), "quantize.embedding.weight"),
+                32,
+                model.config().factor());
+    }
+
+    private static VideoTokenizer poet(VisionTokenizer model) {
+        Codec codec = new Codec() {
+            @Override
+            public Tensor encode(Tensor frames) {
+                Tensor video = frames.transpose(0, 1).unsqueeze(0); // [1, 3, T, H, W]
+                return model.encode(video).select(0, 0); // [t, h, w, part]
+            }
+
+            @Override
+            public Tensor decode(Tensor codes) {
+                return model.decode(codes.unsqueeze(0)).select(0, 0).transpose(0, 1);
+            }
+
+            @Override
+            public void close() {
+                model.close();
+            }
+        };
+        return new VideoTokenizer(
+                codec,
+                Tokens.identity("videopoet-vision", model.weights(), "encoder.conv_out.weight"),
+                model.config().frames(9),
+                model.config().spaceFactor());
     }
 
     /** Kind and digest; tokens are only decoded by the tokenizer that made them. */
@@ -73,10 +161,10 @@ public final class VideoTokenizer implements AutoCloseable {
         Map<String, Tensor> pieces = new LinkedHashMap<>();
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open()) {
-            for (int from = 0; from < frames; from += PIECE) {
+            for (int from = 0; from < frames; from += piece) {
                 try (Scope one = Scope.open()) {
-                    Tensor x = padded(tensor(clip.frames().subList(from, Math.min(frames, from + PIECE))));
-                    Tensor codes = model.encode(x.unsqueeze(0)).codes().select(0, 0); // [t, h, w]
+                    Tensor codes =
+                            codec.encode(padded(tensor(clip.frames().subList(from, Math.min(frames, from + piece)))));
                     pieces.put(Tokens.name(pieces.size()), one.keep(codes));
                 }
             }
@@ -105,15 +193,11 @@ public final class VideoTokenizer implements AutoCloseable {
                 .transpose(0, 1);
     }
 
-    /** To whole codes: the last frame, row and column go on. */
+    /** To whole codes: the last row and column go on. */
     private Tensor padded(Tensor x) {
-        long right = missing(x.size(3), model.config().factor());
-        long below = missing(x.size(2), model.config().factor());
-        Tensor wide = right + below == 0 ? x : Functional.pad(x, Padding.REPLICATE, 0, right, 0, below);
-        long after = missing(x.size(0), model.config().frames());
-        return after == 0
-                ? wide
-                : Tensor.cat(0, wide, wide.narrow(0, wide.size(0) - 1, 1).expand(after, -1, -1, -1));
+        long right = missing(x.size(3), space);
+        long below = missing(x.size(2), space);
+        return right + below == 0 ? x : Functional.pad(x, Padding.REPLICATE, 0, right, 0, below);
     }
 
     private static long missing(long length, long unit) {
@@ -130,13 +214,7 @@ public final class VideoTokenizer implements AutoCloseable {
         try (Autograd.Mode off = Autograd.off()) {
             for (int i = 0; i < tokens.length(); i++) {
                 try (Scope s = Scope.open()) {
-                    Tensor codes = tokens.piece(i);
-                    Check.shape(codes.shape(), "codes", -1, -1, -1);
-                    int codeLimit = model.config().codes();
-                    if (codes.min().item() < 0 || codes.max().item() >= codeLimit) {
-                        throw new UserError("tokens: a code is outside 0.." + (codeLimit - 1));
-                    }
-                    Tensor x = model.decode(codes.unsqueeze(0)).select(0, 0); // [T, 3, H, W]
+                    Tensor x = codec.decode(tokens.piece(i)); // [T, 3, H, W]
                     Check.atMost(x.size(3), width, "the width of the codes", "width");
                     Check.atMost(x.size(2), height, "the height of the codes", "height");
                     long kept = Math.min(x.size(0), frames - images.size());
@@ -169,6 +247,6 @@ public final class VideoTokenizer implements AutoCloseable {
 
     @Override
     public void close() {
-        model.close();
+        codec.close();
     }
 }

@@ -15,6 +15,7 @@ import dev.zoetrope.training.seeing.PairTraining;
 import dev.zoetrope.training.seeing.VitTraining;
 import dev.zoetrope.training.sora.SoraTraining;
 import dev.zoetrope.training.talking.TalkTraining;
+import dev.zoetrope.training.videopoet.VideoPoetTraining;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.TreeMap;
@@ -46,6 +47,7 @@ public final class Training {
             entry("sam", SamTraining::run),
             entry("siglip", PairTraining::run),
             entry("sora", SoraTraining::run),
+            entry("videopoet", VideoPoetTraining::run),
             entry("vit", VitTraining::run)));
 
     private Training() {}

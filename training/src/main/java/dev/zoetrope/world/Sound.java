@@ -49,8 +49,12 @@ public final class Sound {
 
     /** The tone's frequency in Hz at a time, vibrato left out. */
     public static double pitch(Scene scene, Scene.Sprite sprite, double seconds) {
-        return LOWEST
-                * StrictMath.pow(2, OCTAVES * (1 - at(scene, sprite, seconds).y() / scene.height()));
+        return pitchAt(at(scene, sprite, seconds).y() / scene.height());
+    }
+
+    /** The frequency in Hz that belongs to a height on the screen, 0 at the top to 1. */
+    public static double pitchAt(double height) {
+        return LOWEST * StrictMath.pow(2, OCTAVES * (1 - height));
     }
 
     /** When something starts, in seconds: each landing of a bounce, each pulse of a move to the side. */

@@ -5,10 +5,9 @@ import dev.zoetrope.checkpoint.Init;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Pretrained;
 import dev.zoetrope.checkpoint.Weights;
-import dev.zoetrope.models.quantize.Codebook;
+import dev.zoetrope.models.quantize.ResidualVq;
 import dev.zoetrope.nn.Conv1d;
 import dev.zoetrope.nn.ConvTranspose1d;
-import dev.zoetrope.nn.Embedding;
 import dev.zoetrope.nn.Module;
 import dev.zoetrope.nn.Steps;
 import dev.zoetrope.tensor.Scope;
@@ -85,14 +84,16 @@ public final class Dac implements AutoCloseable {
     private final Weights weights;
     private final Config config;
     private final List<Module> encoder;
-    private final List<Quantizer> quantizers;
+    private final ResidualVq quantizer;
     private final List<Module> decoder;
 
     public Dac(Config c, Weights w) {
         weights = w;
         config = c;
         encoder = encoder(c, w.at("encoder"));
-        quantizers = w.at("quantizer.quantizers").stack(c.codebooks, q -> new Quantizer(c, q));
+        quantizer = new ResidualVq(
+                new ResidualVq.Config(c.hidden, c.codebooks, c.codebookSize, c.codebookWidth),
+                w.at("quantizer.quantizers"));
         decoder = decoder(c, w.at("decoder"));
     }
 
@@ -154,60 +155,21 @@ public final class Dac implements AutoCloseable {
     public Codes encode(Tensor audio) {
         Check.shape(audio.shape(), "audio", -1, 1, -1);
         try (Scope s = Scope.open()) {
-            Tensor residual = Steps.run(audio, encoder); // [B, D, F]
-            Tensor sum = residual.mul(0.0);
-            List<Tensor> codes = new ArrayList<>();
-            List<Tensor> latents = new ArrayList<>();
-            for (Quantizer q : quantizers) {
-                Tensor latent = q.in.forward(residual); // [B, E, F]
-                Tensor code = q.nearest(latent); // [B, F]
-                Tensor value = q.value(code);
-                codes.add(code);
-                latents.add(latent);
-                sum = sum.add(value);
-                residual = residual.sub(value);
-            }
-            return new Codes(s.keep(Tensor.stack(1, codes)), s.keep(sum), s.keep(Tensor.cat(1, latents)));
+            ResidualVq.Codes c = quantizer.quantize(Steps.run(audio, encoder));
+            return new Codes(s.keep(c.codes()), s.keep(c.values()), s.keep(c.latents()));
         }
     }
 
     /** The sound of codes, {@code [B, Q, F] -> [B, 1, L]}; rows of the last codebooks may be missing. */
     public Tensor decode(Tensor codes) {
-        Check.shape(codes.shape(), "codes", -1, -1, -1);
-        Check.atMost(config.codebooks, codes.size(1), "n_codebooks", "the number of rows of codes");
         try (Scope s = Scope.open()) {
-            Tensor sum = quantizers.get(0).value(codes.select(1, 0));
-            for (int i = 1; i < codes.size(1); i++) {
-                sum = sum.add(quantizers.get(i).value(codes.select(1, i)));
-            }
-            return s.keep(Steps.run(sum, decoder));
+            return s.keep(Steps.run(quantizer.decode(codes), decoder));
         }
     }
 
     @Override
     public void close() {
         weights.close();
-    }
-
-    private static final class Quantizer {
-        private final Conv1d in;
-        private final Conv1d out;
-        private final Embedding codebook;
-
-        Quantizer(Config c, Weights w) {
-            in = new Conv1d(w.at("in_proj"), c.hidden, c.codebookWidth, 1, 1, 0);
-            out = new Conv1d(w.at("out_proj"), c.codebookWidth, c.hidden, 1, 1, 0);
-            codebook = new Embedding(w.at("codebook"), c.codebookSize, c.codebookWidth, Init.normal(1));
-        }
-
-        /** By direction alone: both sides are brought to length 1. */
-        Tensor nearest(Tensor latent) { // [B, E, F] -> [B, F]
-            return Codebook.nearest(Codebook.unit(latent.transpose(1, 2)), Codebook.unit(codebook.weight()));
-        }
-
-        Tensor value(Tensor code) { // [B, F] -> [B, D, F]
-            return out.forward(codebook.forward(code).transpose(1, 2));
-        }
     }
 
     /** x + sin(alpha x)^2 / alpha, arXiv:2006.08195, with an alpha for each channel. */

@@ -64,7 +64,6 @@ public final class Sora implements AutoCloseable {
     private final VideoAutoencoder autoencoder;
     private final Tokenizer tokenizer;
     private final long noCaption;
-    private final long unknown;
     private final List<Weights> weights;
 
     /** From parts that stand already, as training does; {@code weights} are closed with the model. */
@@ -79,7 +78,6 @@ public final class Sora implements AutoCloseable {
         this.autoencoder = autoencoder;
         this.tokenizer = tokenizer;
         this.noCaption = tokenizer.id(NO_CAPTION);
-        this.unknown = tokenizer.id(UNKNOWN);
         this.weights = weights;
     }
 
@@ -140,6 +138,12 @@ public final class Sora implements AutoCloseable {
 
     /** Words of a caption that the model has never seen. */
     public List<String> unknownWords(String caption) {
+        return unknownWords(caption, tokenizer);
+    }
+
+    /** Words of a caption that a tokenizer of this kind does not have. */
+    public static List<String> unknownWords(String caption, Tokenizer tokenizer) {
+        long unknown = tokenizer.id(UNKNOWN);
         List<String> r = new ArrayList<>();
         for (String word : caption.split("[^\\p{L}\\p{N}]+")) {
             for (long id : word.isEmpty() ? new long[0] : tokenizer.encodePlain(word)) {

@@ -3,6 +3,7 @@ package dev.zoetrope.training.autoencoder;
 import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.training.Metrics;
 import java.util.List;
 
 /** The two sides of a discriminator in the training of an autoencoder, arXiv:2012.09841. */
@@ -55,5 +56,35 @@ public final class AdversarialLoss {
 
     private static Tensor half(Tensor ofReal, Tensor ofMade) {
         return ofReal.mean().add(ofMade.mean()).mul(0.5);
+    }
+
+    /**
+     * Both sides in one loss, a number: the autoencoder's is handed to its pictures as a gradient, so that the
+     * discriminator's weights follow their own side alone.
+     *
+     * @param pictures {@code [B, 3, H, W]}
+     * @param made of them, with a history
+     * @param likelihood what else the autoencoder makes small
+     * @param lastLayer weight of the decoder's last convolution
+     * @param weight of the autoencoder's side
+     */
+    public static Tensor both(
+            PatchDiscriminator d,
+            Tensor pictures,
+            Tensor made,
+            Tensor likelihood,
+            Tensor lastLayer,
+            double weight,
+            Metrics metrics) {
+        Tensor generator = ofGenerator(d.forward(made));
+        Tensor adaptive = adaptiveWeight(likelihood, generator, lastLayer);
+        Tensor pull = Autograd.grad(List.of(generator), List.of(Tensor.ones(generator.shape())), List.of(made), true)
+                .get(0)
+                .detach();
+        Tensor ofAutoencoder = made.mul(pull).sum().mul(adaptive).mul(weight);
+        Tensor ofCritic = hinge(d.forward(pictures), d.forward(made.detach()));
+        metrics.add("discriminator", ofCritic.item());
+        metrics.add("adaptive_weight", adaptive.item());
+        return ofAutoencoder.add(ofCritic);
     }
 }

@@ -174,26 +174,15 @@ public final class AutoencoderTraining implements Trainer.Objective {
             Tensor loss = likelihood.add(o.cost());
             return critic == null || step < criticStart
                     ? loss
-                    : loss.add(adversary(critic, pictures, o.made(), likelihood, metrics));
+                    : loss.add(AdversarialLoss.both(
+                            critic,
+                            pictures,
+                            o.made(),
+                            likelihood,
+                            weights.named().get("decoder.conv_out.weight"),
+                            criticWeight,
+                            metrics));
         }
-    }
-
-    /**
-     * Both sides of the discriminator in one loss: the autoencoder's is handed to its pictures as a gradient, so that the
-     * discriminator's weights follow their own side alone.
-     */
-    private Tensor adversary(PatchDiscriminator d, Tensor pictures, Tensor made, Tensor likelihood, Metrics metrics) {
-        Tensor generator = AdversarialLoss.ofGenerator(d.forward(made));
-        Tensor last = weights.named().get("decoder.conv_out.weight");
-        Tensor weight = AdversarialLoss.adaptiveWeight(likelihood, generator, last);
-        Tensor pull = Autograd.grad(List.of(generator), List.of(Tensor.ones(generator.shape())), List.of(made), true)
-                .get(0)
-                .detach();
-        Tensor ofAutoencoder = made.mul(pull).sum().mul(weight).mul(criticWeight);
-        Tensor ofCritic = AdversarialLoss.hinge(d.forward(pictures), d.forward(made.detach()));
-        metrics.add("discriminator", ofCritic.item());
-        metrics.add("adaptive_weight", weight.item());
-        return ofAutoencoder.add(ofCritic);
     }
 
     private void samples(RunFolder folder, TensorBoard board, TrainingListener listener, long step) {

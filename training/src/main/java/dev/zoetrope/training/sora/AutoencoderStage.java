@@ -11,14 +11,14 @@ import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.training.Metrics;
 import dev.zoetrope.training.Trainer;
+import dev.zoetrope.training.autoencoder.PixelLoss;
 import dev.zoetrope.world.Scene;
 import dev.zoetrope.world.World;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Trains the autoencoder on rendered clips. The linear part starts as the principal components of the pictures; the loss
- * is a smooth L1 plus squares, heavier where something stands before the ground; noise on the latents makes the decoder
+ * Trains the autoencoder on rendered clips. The linear part starts as the principal components of the pictures; noise on the latents makes the decoder
  * forgive the transformer's small errors, and a light pull keeps the latents near zero.
  */
 final class AutoencoderStage implements Trainer.Objective {
@@ -33,7 +33,7 @@ final class AutoencoderStage implements Trainer.Objective {
     private final int groups;
     private final double noise;
     private final double pull;
-    private final double objectWeight;
+    private final PixelLoss loss;
 
     AutoencoderStage(VideoAutoencoder model, SoraData data, Json j) {
         this.model = model;
@@ -42,7 +42,7 @@ final class AutoencoderStage implements Trainer.Objective {
         this.groups = j.get("groups", 16);
         this.noise = j.get("latent_noise", .1);
         this.pull = j.get("latent_pull", 1e-4);
-        this.objectWeight = j.get("object_weight", 2.);
+        this.loss = new PixelLoss(j.get("object_weight", 2.));
     }
 
     @Override
@@ -56,14 +56,7 @@ final class AutoencoderStage implements Trainer.Objective {
         Tensor z = model.encodeGroups(x); // [N, K, h, w]
         Tensor noisy = z.add(random.normal(z.shape()).mul(noise));
         Tensor y = model.decodeGroups(noisy.unflatten(0, clips, -1)).flatten(0, 1);
-        Tensor e = y.sub(x).div(2); // errors of pictures in 0..1
-        Tensor weight = weight(x);
-        Tensor squares = e.square();
-        metrics.add("psnr", -10 * Math.log10(squares.detach().mean().item()));
-        Tensor smooth = squares.add(1e-4).sqrt();
-        return weight.mul(smooth.add(squares.mul(5)))
-                .mean()
-                .add(z.square().mean().mul(pull));
+        return loss.of(y, x, metrics).add(z.square().mean().mul(pull));
     }
 
     private static List<Scene> scenes(World world, long first, int n) {
@@ -72,14 +65,6 @@ final class AutoencoderStage implements Trainer.Objective {
             scenes.add(world.scene(first + i));
         }
         return scenes;
-    }
-
-    /** 1 on the ground, more on what differs from the frame's corner; mean 1. {@code [N, 1.., H, W]}. */
-    private Tensor weight(Tensor x) {
-        Tensor corner = x.narrow(2, 0, 1).narrow(3, 0, 1);
-        Tensor object = x.sub(corner).abs().gt(.1).to(DType.FLOAT32);
-        Tensor w = object.mul(objectWeight).add(1);
-        return w.div(w.mean());
     }
 
     /** Puts the principal components of rendered patches into the linear part. */

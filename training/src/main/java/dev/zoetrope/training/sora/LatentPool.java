@@ -9,6 +9,7 @@ import dev.zoetrope.world.World;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.function.BiFunction;
 import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -23,7 +24,7 @@ public final class LatentPool implements AutoCloseable {
 
     private final World world;
     private final Bucket bucket;
-    private final UnaryOperator<Tensor> encoder;
+    private final BiFunction<List<Scene>, Tensor, Tensor> encoder;
     private final int size;
     private final int uses;
     private final boolean withStills;
@@ -45,6 +46,16 @@ public final class LatentPool implements AutoCloseable {
     /** @param withStills whether the clips' first pictures are encoded too, standing still */
     public LatentPool(
             World world, Bucket bucket, UnaryOperator<Tensor> encoder, int size, int uses, boolean withStills) {
+        this(world, bucket, (scenes, video) -> encoder.apply(video), size, uses, withStills);
+    }
+
+    private LatentPool(
+            World world,
+            Bucket bucket,
+            BiFunction<List<Scene>, Tensor, Tensor> encoder,
+            int size,
+            int uses,
+            boolean withStills) {
         this.world = world;
         this.bucket = bucket;
         this.encoder = encoder;
@@ -54,9 +65,19 @@ public final class LatentPool implements AutoCloseable {
     }
 
     /**
+     * A pool of more than what can be seen.
+     *
+     * @param encoder from scenes, and their video, to what is kept of them, {@code [B, ...]}
+     */
+    public static LatentPool ofScenes(
+            World world, Bucket bucket, BiFunction<List<Scene>, Tensor, Tensor> encoder, int size, int uses) {
+        return new LatentPool(world, bucket, encoder, size, uses, false);
+    }
+
+    /**
      * Some clips with what is known of them.
      *
-     * @param latents {@code [B, K, G, h, w]}
+     * @param latents {@code [B, K, G, h, w]}, or as the encoder makes them
      * @param stills of their first pictures, {@code [B, K, 1, h, w]}; null unless the pool has them
      */
     public record Batch(Tensor latents, @Nullable Tensor stills, List<Scene> scenes, long pass) {}
@@ -110,10 +131,11 @@ public final class LatentPool implements AutoCloseable {
             List<Tensor> firsts = new ArrayList<>();
             for (int i = 0; i < size; i += ENCODED_AT_ONCE) {
                 try (Scope part = Scope.open()) {
-                    Tensor video = video(scenes.subList(i, Math.min(size, i + ENCODED_AT_ONCE)));
-                    parts.add(part.keep(encoder.apply(video)));
+                    List<Scene> some = scenes.subList(i, Math.min(size, i + ENCODED_AT_ONCE));
+                    Tensor video = video(some);
+                    parts.add(part.keep(encoder.apply(some, video)));
                     if (withStills) {
-                        firsts.add(part.keep(encoder.apply(video.narrow(2, 0, 1))));
+                        firsts.add(part.keep(encoder.apply(some, video.narrow(2, 0, 1))));
                     }
                 }
             }

@@ -16,7 +16,7 @@ import java.util.Locale;
 import java.util.Random;
 
 /** What of Carousel the model learns from, in buckets of equal length and size. */
-final class SoraData {
+public final class SoraData {
     private final long seed;
     private final List<WorldObject> objects;
     private final Style[] styles;
@@ -32,7 +32,7 @@ final class SoraData {
     }
 
     /** @param j the recipe's {@code world} and {@code buckets} */
-    static SoraData of(Json j, long seed) {
+    public static SoraData of(Json j, long seed) {
         Json world = j.at("world");
         List<String> names = world.get("objects", List.of());
         List<WorldObject> objects = names.isEmpty()
@@ -49,20 +49,22 @@ final class SoraData {
     }
 
     /** The same with all of Carousel's objects. */
-    SoraData withAllObjects() {
+    public SoraData withAllObjects() {
         return new SoraData(seed, WorldObjects.all(), styles, buckets);
     }
 
-    List<WorldObject> objects() {
+    /** Whom the clips show. */
+    public List<WorldObject> objects() {
         return objects;
     }
 
-    List<Bucket> buckets() {
+    /** Clips of equal length and size. */
+    public List<Bucket> buckets() {
         return buckets;
     }
 
     /** One object on a plain ground, training split, nothing held out shown. */
-    World world(Bucket b) {
+    public World world(Bucket b) {
         return new World(
                 seed,
                 Options.training()
@@ -75,7 +77,7 @@ final class SoraData {
     }
 
     /** The bucket of a step: drawn by weight, from the step's number alone. */
-    int bucketOf(long step) {
+    public int bucketOf(long step) {
         double u = new Random(step * 0x9E3779B97F4A7C15L + seed).nextDouble() * weights;
         for (int i = 0; i < buckets.size(); i++) {
             u -= buckets.get(i).weight();
@@ -101,7 +103,7 @@ final class SoraData {
     }
 
     /** Wordings of scenes; each becomes empty with the given probability. */
-    static List<String> captions(List<Scene> scenes, long variant, double dropped, Random random) {
+    public static List<String> captions(List<Scene> scenes, long variant, double dropped, Random random) {
         List<String> r = new ArrayList<>(scenes.size());
         for (Scene scene : scenes) {
             boolean none = random.nextDouble() < dropped;

@@ -2,19 +2,16 @@ package dev.zoetrope.training.sora;
 
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Weights;
-import dev.zoetrope.media.Clip;
-import dev.zoetrope.media.Image;
-import dev.zoetrope.media.Images;
 import dev.zoetrope.media.Tokenizer;
 import dev.zoetrope.models.sora.CaptionEncoder;
 import dev.zoetrope.models.sora.Sora;
 import dev.zoetrope.models.sora.SpaceTimeTransformer;
 import dev.zoetrope.models.sora.SpaceTimeUnet;
 import dev.zoetrope.models.sora.VideoAutoencoder;
-import dev.zoetrope.tasks.VideoTensors;
 import dev.zoetrope.tensor.RandomSource;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
+import dev.zoetrope.training.ClipSheet;
 import dev.zoetrope.training.ModelFolder;
 import dev.zoetrope.training.Optimizer;
 import dev.zoetrope.training.Recipe;
@@ -215,30 +212,8 @@ public final class SoraTraining {
         }
     }
 
-    /** @param video {@code [B, 3, T, H, W]}: two clips a row, eight frames of each */
     private void sheet(String name, Tensor video, long step, TensorBoard board) {
-        int frames = (int) video.size(2);
-        int shown = Math.min(8, frames);
-        int clips = (int) video.size(0);
-        int w = (int) video.size(4);
-        int h = (int) video.size(3);
-        int columns = 2 * shown;
-        int rows = (clips + 1) / 2;
-        byte[] rgb = new byte[columns * w * rows * h * 3];
-        for (int i = 0; i < clips; i++) {
-            Clip clip = VideoTensors.toClip(video.select(0, i), 8);
-            for (int k = 0; k < shown; k++) {
-                byte[] frame = clip.frames().get(k * frames / shown).rgb();
-                int left = (i % 2 * shown + k) * w;
-                for (int y = 0; y < h; y++) {
-                    int row = i / 2 * h + y;
-                    System.arraycopy(frame, y * w * 3, rgb, (row * columns * w + left) * 3, w * 3);
-                }
-            }
-        }
-        Image image = new Image(columns * w, rows * h, rgb);
-        Images.write(image, folder.file(name + ".png"));
-        board.image("video/" + name, Images.png(image, Map.of()), image.width(), image.height(), step);
+        ClipSheet.write(video, folder, name, "video/" + name, step, board);
     }
 
     /** Writes the finished model in float16. */
@@ -257,18 +232,11 @@ public final class SoraTraining {
                         "bottleneck_width", v.bottleneckWidth(),
                         "encoder_blocks", v.encoderBlocks(),
                         "decoder_blocks", v.decoderBlocks()));
-        CaptionEncoder.Config t = sora.captionEncoder().config();
         ModelFolder.part(
                 model.resolve("text_encoder"),
                 "model.safetensors",
                 textWeights,
-                ModelFolder.ordered(
-                        "vocab_size", t.vocabSize(),
-                        "max_length", t.maxLength(),
-                        "width", t.width(),
-                        "layers", t.layers(),
-                        "heads", t.heads(),
-                        "queries", t.queries()));
+                config(sora.captionEncoder().config()));
         ModelFolder.part(
                 model.resolve(unet ? Sora.UNET : Sora.TRANSFORMER),
                 "model.safetensors",
@@ -277,5 +245,16 @@ public final class SoraTraining {
         Vocabulary.write(model.resolve("tokenizer"));
         listener.message("the model is in " + model);
         return true;
+    }
+
+    /** A caption encoder's config.json. */
+    public static Map<String, Object> config(CaptionEncoder.Config t) {
+        return ModelFolder.ordered(
+                "vocab_size", t.vocabSize(),
+                "max_length", t.maxLength(),
+                "width", t.width(),
+                "layers", t.layers(),
+                "heads", t.heads(),
+                "queries", t.queries());
     }
 }
