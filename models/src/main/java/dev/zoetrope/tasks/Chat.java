@@ -277,7 +277,7 @@ public final class Chat implements AutoCloseable {
         }
         listening[0] &= show(text.end(), listener);
         boolean ended = text.stopped()
-                || mask != null && mask.isFinal()
+                || (mask != null && mask.isFinal())
                 || model.ends().contains(said.get(said.size() - 1).intValue());
         return new Answer(
                 text.text().strip(),

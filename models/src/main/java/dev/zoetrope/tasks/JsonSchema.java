@@ -382,7 +382,7 @@ public final class JsonSchema {
                 throw new UserError(
                         root.name() + ": $ref " + path + " lies outside of the schema; only #/... is followed");
             }
-            for (String part : path.substring(1).split("/")) {
+            for (String part : path.substring(1).split("/", -1)) {
                 if (!part.isEmpty()) {
                     at = at.requireAt(part);
                 }
@@ -397,7 +397,8 @@ public final class JsonSchema {
 
         private static String quoted(String text) {
             StringBuilder b = new StringBuilder("\"");
-            for (char c : text.toCharArray()) {
+            for (int i = 0; i < text.length(); i++) {
+                char c = text.charAt(i);
                 if (c == '"' || c == '\\') {
                     b.append('\\').append(c);
                 } else if (c < ' ') {
