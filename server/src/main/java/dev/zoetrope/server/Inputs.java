@@ -6,6 +6,7 @@ import dev.zoetrope.media.Images;
 import dev.zoetrope.tensor.UserError;
 import io.javalin.http.Context;
 import io.javalin.http.UploadedFile;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
@@ -21,6 +22,10 @@ import org.jspecify.annotations.Nullable;
 /** What comes in, within the limits. */
 final class Inputs {
     private static final String BODY = "the request";
+    /** After this time whoever sends slower than that is cut off. */
+    private static final double PATIENCE_SECONDS = 5;
+
+    private static final double BYTES_A_SECOND = 1000;
     /** Fields that are numbers, which forms can only send as text. */
     private static final Set<String> WHOLE = Set.of("n", "seed", "steps", "frames", "top");
 
@@ -56,12 +61,21 @@ final class Inputs {
         if (ctx.req().getContentLengthLong() > most) {
             throw large();
         }
+        long begun = System.nanoTime();
+        ByteArrayOutputStream all = new ByteArrayOutputStream();
+        byte[] some = new byte[1 << 16];
         try (InputStream in = ctx.req().getInputStream()) {
-            byte[] all = in.readNBytes(most + 1);
-            if (all.length > most) {
-                throw large();
+            for (int n = in.read(some); n >= 0; n = in.read(some)) {
+                all.write(some, 0, n);
+                if (all.size() > most) {
+                    throw large();
+                }
+                double seconds = (System.nanoTime() - begun) / 1e9;
+                if (seconds > PATIENCE_SECONDS && all.size() < seconds * BYTES_A_SECOND) {
+                    throw ApiError.of(408, "the request's body comes too slowly");
+                }
             }
-            return all;
+            return all.toByteArray();
         } catch (IOException e) {
             throw ApiError.bad("the request's body cannot be read");
         }

@@ -19,7 +19,6 @@ import java.util.List;
 import java.util.Map;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.ServerConnector;
-import org.eclipse.jetty.server.handler.MinimumDataRateHandler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,9 +32,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Server implements AutoCloseable {
     private static final int IDLE_MILLIS = 30_000;
-    /** Slower than this sends nobody who means it. */
-    private static final long BYTES_A_SECOND = 200;
-
     private static final int IN_MEMORY = 1 << 20;
 
     /**
@@ -182,7 +178,6 @@ public final class Server implements AutoCloseable {
         c.jetty.modifyHttpConfiguration(Server::harden);
         c.jetty.modifyServer(s -> {
             s.setStopTimeout(5000);
-            s.insertHandler(new MinimumDataRateHandler(BYTES_A_SECOND, 0));
             for (var connector : s.getConnectors()) {
                 if (connector instanceof ServerConnector sc) {
                     sc.setIdleTimeout(IDLE_MILLIS);

@@ -51,6 +51,10 @@ record Wish(
         if (!(seconds >= 0 && seconds <= 3600)) {
             throw ApiError.bad("seconds " + seconds + " is not above 0", "seconds");
         }
+        double fps = body.get("fps", 0.0);
+        if (!(fps >= 0 && fps <= 120)) {
+            throw ApiError.bad("fps " + fps + " is not above 0 and up to 120", "fps");
+        }
         if (steps < 0 || steps > MOST_STEPS) {
             throw ApiError.bad("steps " + steps + " is not between 1 and " + MOST_STEPS, "steps");
         }
@@ -64,7 +68,7 @@ record Wish(
                 size[1],
                 frames,
                 seconds,
-                body.get("fps", 0.0),
+                fps,
                 steps,
                 body.get("guidance_scale", -1.0),
                 body.has("seed")
