@@ -172,7 +172,8 @@ final class AnnotateApi {
         @Nullable Box box = desk.box();
         r.put("box", box == null ? List.of() : List.of(box.x0(), box.y0(), box.x1(), box.y1()));
         r.put("candidates", desk.candidates().stream().map(AnnotateApi::mask).toList());
-        r.put("chosen", desk.candidates().indexOf(desk.candidate()));
+        @Nullable Candidate chosen = desk.candidate();
+        r.put("chosen", chosen == null ? -1 : desk.candidates().indexOf(chosen));
         r.put("millis", desk.millis());
         return r;
     }

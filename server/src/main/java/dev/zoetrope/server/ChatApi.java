@@ -16,7 +16,6 @@ import java.util.UUID;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** {@code /v1/chat/completions}: conversations about pictures, or without any. */
@@ -47,7 +46,6 @@ final class ChatApi {
         refuse(body);
         Talk talk = talk(body);
         Chat.Options options = options(body, model);
-        List<String> stops = stops(body);
         Head head = new Head("chatcmpl-" + UUID.randomUUID(), System.currentTimeMillis() / 1000, model.id());
         if (body.get("stream", false)) {
             stream(
@@ -55,20 +53,18 @@ final class ChatApi {
                     model,
                     talk,
                     options,
-                    stops,
                     head,
                     body.at("stream_options").get("include_usage", false));
         } else {
-            StopTexts text = new StopTexts(stops, piece -> {});
             Chat.Answer answer = model.lane()
-                    .submit(flag -> ask(model, talk, options, text, flag))
+                    .submit(flag -> ask(model, talk, options, piece -> flag.wanted()))
                     .await(new Presence(ctx));
             Map<String, @Nullable Object> message = new LinkedHashMap<>();
             message.put("role", "assistant");
-            message.put("content", text.all());
+            message.put("content", answer.text());
             message.put("refusal", null);
             Map<String, @Nullable Object> r = head.json("chat.completion");
-            r.put("choices", List.of(choice("message", message, reason(answer, text))));
+            r.put("choices", List.of(choice("message", message, reason(answer))));
             r.put("usage", usage(answer));
             Answers.json(ctx, r);
         }
@@ -83,27 +79,18 @@ final class ChatApi {
         }
     }
 
-    private Chat.Answer ask(Model model, Talk talk, Chat.Options options, StopTexts text, Lane.Flag flag) {
+    private Chat.Answer ask(Model model, Talk talk, Chat.Options options, Chat.Listener listener) {
         return models.use(model, Chat.class, chat -> {
             chat.resume(talk.said);
-            Chat.Answer answer =
-                    chat.ask(talk.question, talk.images, options, piece -> text.add(piece) && flag.wanted());
-            text.end();
-            return answer;
+            return chat.ask(talk.question, talk.images, options, listener);
         });
     }
 
     private void stream(
-            Context ctx,
-            Model model,
-            Talk talk,
-            Chat.Options options,
-            List<String> stops,
-            Head head,
-            boolean withUsage) {
+            Context ctx, Model model, Talk talk, Chat.Options options, Head head, boolean withUsage) {
         LinkedBlockingQueue<String> pieces = new LinkedBlockingQueue<>();
-        StopTexts text = new StopTexts(stops, pieces::add);
-        Lane.Ticket<Chat.Answer> ticket = model.lane().submit(flag -> ask(model, talk, options, text, flag));
+        Lane.Ticket<Chat.Answer> ticket = model.lane()
+                .submit(flag -> ask(model, talk, options, piece -> pieces.add(piece) && flag.wanted()));
         Answers.Events events = new Answers.Events(ctx);
         try {
             events.data(chunk(head, Map.of("role", "assistant", "content", ""), null));
@@ -116,7 +103,7 @@ final class ChatApi {
                 }
             }
             Chat.Answer answer = ticket.await(() -> true);
-            events.data(chunk(head, Map.of(), reason(answer, text)));
+            events.data(chunk(head, Map.of(), reason(answer)));
             if (withUsage) {
                 Map<String, @Nullable Object> last = head.json("chat.completion.chunk");
                 last.put("choices", List.of());
@@ -161,8 +148,8 @@ final class ChatApi {
         }
     }
 
-    private static String reason(Chat.Answer answer, StopTexts text) {
-        return answer.end() == Chat.End.SAID || text.stopped() ? "stop" : "length";
+    private static String reason(Chat.Answer answer) {
+        return answer.end() == Chat.End.SAID ? "stop" : "length";
     }
 
     private static Map<String, Object> usage(Chat.Answer answer) {
@@ -197,8 +184,11 @@ final class ChatApi {
         long seed = body.has("seed")
                 ? body.get("seed", 0L)
                 : ThreadLocalRandom.current().nextInt(Integer.MAX_VALUE);
-        Chat.Options o =
-                Chat.Options.DEFAULT.with(sampling).withMaxTokens(tokens).withSeed(seed);
+        Chat.Options o = Chat.Options.DEFAULT
+                .with(sampling)
+                .withMaxTokens(tokens)
+                .withSeed(seed)
+                .withStops(stops(body));
         JsonSchema schema = schema(body.at("response_format"));
         return schema == null ? o : o.with(schema);
     }
@@ -280,73 +270,6 @@ final class ChatApi {
                     images.add(inputs.image(part.requireAt("image_url").require("url"), "image_url"));
                 default -> throw ApiError.bad("messages: a part is neither text nor image_url", "messages");
             }
-        }
-    }
-
-    /** Lets an answer pass up to the first of the texts that end it. */
-    static final class StopTexts {
-        private final List<String> stops;
-        private final Consumer<String> out;
-        private final StringBuilder text = new StringBuilder();
-        private int passed;
-        private boolean stopped;
-
-        StopTexts(List<String> stops, Consumer<String> out) {
-            this.stops = stops;
-            this.out = out;
-        }
-
-        /** @return whether more is wanted */
-        boolean add(String piece) {
-            if (stopped) {
-                return false;
-            }
-            int from = text.length();
-            text.append(piece);
-            int end = -1;
-            for (String s : stops) {
-                int at = text.indexOf(s, Math.max(0, from - s.length() + 1));
-                end = at >= 0 && (end < 0 || at < end) ? at : end;
-            }
-            if (end >= 0) {
-                stopped = true;
-                text.setLength(end);
-            }
-            pass(stopped ? text.length() : text.length() - held());
-            return !stopped;
-        }
-
-        /** How much of the end might become one of the texts. */
-        private int held() {
-            int most = 0;
-            for (String s : stops) {
-                for (int n = Math.min(s.length() - 1, text.length()); n > most; n--) {
-                    if (text.substring(text.length() - n).equals(s.substring(0, n))) {
-                        most = n;
-                    }
-                }
-            }
-            return most;
-        }
-
-        private void pass(int end) {
-            if (end > passed) {
-                out.accept(text.substring(passed, end));
-                passed = end;
-            }
-        }
-
-        /** Nothing more comes. */
-        void end() {
-            pass(text.length());
-        }
-
-        boolean stopped() {
-            return stopped;
-        }
-
-        String all() {
-            return text.toString().strip();
         }
     }
 }

@@ -276,7 +276,7 @@ class HostileTest {
         assertThat(RemoteImages.isPublic(InetAddress.getByName("93.184.216.34"))).isTrue();
         assertThat(RemoteImages.isPublic(InetAddress.getByName("2606:4700::1111"))).isTrue();
 
-        InetAddress[] mixed = {InetAddress.getByName("93.184.216.34"), InetAddress.getByName("127.0.0.1")};
+        InetAddress[] mixed = {InetAddress.getByName("93.184.216.34"), InetAddress.getLoopbackAddress()};
         RemoteImages remote = new RemoteImages(1000, host -> mixed);
         for (String url : new String[] {
             "https://rebinding.example/a.png", "http://plain.example/", "https://user@x.example/", "https://x.example:22/",

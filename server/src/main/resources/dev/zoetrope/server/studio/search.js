@@ -10,7 +10,7 @@ export async function render(root) {
 
   const choose = h('select', { 'aria-label': 'Folder', onchange: () => { folder = folders.find(f => f.id === choose.value); browse(); } },
     ...folders.map(f => h('option', { value: f.id }, `${f.name} (${f.pictures})`)));
-  const text = h('input', { type: 'search', placeholder: 'two dogs in the snow', 'aria-label': 'What to look for' });
+  const text = h('input', { type: 'search', placeholder: 'a red train', 'aria-label': 'What to look for' });
   const file = h('input', { type: 'file', accept: 'image/*', class: 'hidden', 'aria-label': 'Picture to look for' });
   const form = h('form', { class: 'searchbar', role: 'search' }, icon('search'), text, button('image', 'Search by a picture', () => file.click(), { quiet: true }), file,
     h('button', { class: 'main', type: 'submit' }, 'Search'));
