@@ -50,7 +50,10 @@ public final class ZoetropeEmbeddingModel implements EmbeddingModel, AutoCloseab
         for (EmbeddingInput input : request.inputs()) {
             all.add(Embedding.from(vector(input)));
         }
-        return EmbeddingResponse.builder().embeddings(all).modelName(modelName()).build();
+        return EmbeddingResponse.builder()
+                .embeddings(all)
+                .modelName(modelName())
+                .build();
     }
 
     private float[] vector(EmbeddingInput input) {

@@ -86,8 +86,7 @@ public final class ZoetropeImageModel implements ImageModel, AutoCloseable {
     /** @param mask white where it is painted anew */
     @Override
     public Response<Image> edit(Image image, Image mask, String prompt) {
-        return Response.from(
-                maker.repaint(Pictures.read(image), Pictures.read(mask), prompt, seed.getAndIncrement()));
+        return Response.from(maker.repaint(Pictures.read(image), Pictures.read(mask), prompt, seed.getAndIncrement()));
     }
 
     @Override
@@ -150,10 +149,8 @@ public final class ZoetropeImageModel implements ImageModel, AutoCloseable {
         @Override
         public Image edit(dev.zoetrope.media.Image picture, String prompt, long seed) {
             Start start = new Start.Edit(new Clip(List.of(picture), 1), STRENGTH);
-            return image(model.fitted(model.request(prompt)
-                    .withFrames(1)
-                    .withSeed(seed)
-                    .withStart(start)));
+            return image(model.fitted(
+                    model.request(prompt).withFrames(1).withSeed(seed).withStart(start)));
         }
 
         @Override

@@ -62,12 +62,10 @@ class LangChain4jTest {
     void textsAndPicturesHaveVectorsInOneSpace() {
         try (ZoetropeEmbeddingModel model = ZoetropeEmbeddingModel.load(CASES.resolve("clip/zero_shot/model"))) {
             EmbeddingRequest request = EmbeddingRequest.builder()
-                    .inputs(List.of(
-                            EmbeddingInput.from("a dog"), EmbeddingInput.from(ImageContent.from(picture()))))
+                    .inputs(List.of(EmbeddingInput.from("a dog"), EmbeddingInput.from(ImageContent.from(picture()))))
                     .build();
-            assertThat(model.embed(request).embeddings())
-                    .hasSize(2)
-                    .allSatisfy(e -> assertThat(e.dimension()).isEqualTo(model.dimension()));
+            assertThat(model.embed(request).embeddings()).hasSize(2).allSatisfy(e -> assertThat(e.dimension())
+                    .isEqualTo(model.dimension()));
             assertThat(model.embed("a dog").content())
                     .isEqualTo(model.embed(request).embeddings().get(0));
         }
@@ -81,7 +79,8 @@ class LangChain4jTest {
             assertThat(fox.mimeType()).isEqualTo("image/png");
             assertThat(again).isEqualTo(fox);
             assertThat(model.edit(fox, "a red car").content()).isNotEqualTo(fox);
-            Image far = Image.builder().url(URI.create("https://example.com/a.png")).build();
+            Image far =
+                    Image.builder().url(URI.create("https://example.com/a.png")).build();
             assertThatThrownBy(() -> model.edit(far, "a fox"))
                     .isInstanceOf(UserError.class)
                     .hasMessageContaining("not fetched");

@@ -48,13 +48,7 @@ final class ChatApi {
         Chat.Options options = options(body, model);
         Head head = new Head("chatcmpl-" + UUID.randomUUID(), System.currentTimeMillis() / 1000, model.id());
         if (body.get("stream", false)) {
-            stream(
-                    ctx,
-                    model,
-                    talk,
-                    options,
-                    head,
-                    body.at("stream_options").get("include_usage", false));
+            stream(ctx, model, talk, options, head, body.at("stream_options").get("include_usage", false));
         } else {
             Chat.Answer answer = model.lane()
                     .submit(flag -> ask(model, talk, options, piece -> flag.wanted()))
@@ -86,11 +80,10 @@ final class ChatApi {
         });
     }
 
-    private void stream(
-            Context ctx, Model model, Talk talk, Chat.Options options, Head head, boolean withUsage) {
+    private void stream(Context ctx, Model model, Talk talk, Chat.Options options, Head head, boolean withUsage) {
         LinkedBlockingQueue<String> pieces = new LinkedBlockingQueue<>();
-        Lane.Ticket<Chat.Answer> ticket = model.lane()
-                .submit(flag -> ask(model, talk, options, piece -> pieces.add(piece) && flag.wanted()));
+        Lane.Ticket<Chat.Answer> ticket =
+                model.lane().submit(flag -> ask(model, talk, options, piece -> pieces.add(piece) && flag.wanted()));
         Answers.Events events = new Answers.Events(ctx);
         try {
             events.data(chunk(head, Map.of("role", "assistant", "content", ""), null));

@@ -44,6 +44,8 @@ class ClientsTest {
                 .redirectOutput(log.toFile())
                 .start()
                 .waitFor();
-        assertThat(code).as(String.join(" ", command) + "\n" + Files.readString(log)).isZero();
+        assertThat(code)
+                .as(String.join(" ", command) + "\n" + Files.readString(log))
+                .isZero();
     }
 }

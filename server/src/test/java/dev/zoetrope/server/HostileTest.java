@@ -86,12 +86,16 @@ class HostileTest {
         refused(server.get("/v1/models"), 401);
         refused(server.get("/v1/models", "Authorization", "Bearer zt-wrong"), 401);
         refused(server.get("/studio/api/jobs", "Cookie", "zoetrope=forged"), 401);
-        assertThat(server.get("/v1/models", "Authorization", "Bearer " + key).status()).isEqualTo(200);
-        assertThat(Files.readString(folder.resolve("keys.txt"))).startsWith("alice ").doesNotContain(key);
+        assertThat(server.get("/v1/models", "Authorization", "Bearer " + key).status())
+                .isEqualTo(200);
+        assertThat(Files.readString(folder.resolve("keys.txt")))
+                .startsWith("alice ")
+                .doesNotContain(key);
         Answer login = server.post("/studio/login", Map.of("key", key));
         String cookie = login.headers().firstValue("Set-Cookie").orElseThrow();
         assertThat(cookie).contains("HttpOnly").contains("SameSite=Strict");
-        assertThat(server.get("/v1/models", "Cookie", cookie.substring(0, cookie.indexOf(';'))).status())
+        assertThat(server.get("/v1/models", "Cookie", cookie.substring(0, cookie.indexOf(';')))
+                        .status())
                 .isEqualTo(200);
     }
 
@@ -132,7 +136,8 @@ class HostileTest {
     @Test
     void mutatedBodiesNeverBreakIt() {
         Random random = new Random(7);
-        List<Object> values = List.of("", "x", -1, 0, 1, 1e308, true, List.of(), Map.of(), List.of(Map.of()), "data:,", "\u0000");
+        List<Object> values =
+                List.of("", "x", -1, 0, 1, 1e308, true, List.of(), Map.of(), List.of(Map.of()), "data:,", "\u0000");
         Map<String, Object> good = new LinkedHashMap<>();
         good.put("model", "clip");
         good.put("input", "a dog");
@@ -257,30 +262,47 @@ class HostileTest {
     @Test
     void addressesOfPicturesAreRefused() {
         for (String url : new String[] {"http://127.0.0.1:1/a.png", "https://example.com/a.png", "ftp://a/b"}) {
-            refused(
-                    post(
-                            "/v1/classify",
-                            Answers.text(Map.of("image", url))),
-                    400);
+            refused(post("/v1/classify", Answers.text(Map.of("image", url))), 400);
         }
     }
 
     @Test
     void andWhereTheyAreAllowedOnlyPublicOnes() throws UnknownHostException {
         for (String inner : new String[] {
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "::1",
-            "fe80::1", "fd00::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "224.0.0.1", "198.18.0.1"
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "224.0.0.1",
+            "198.18.0.1"
         }) {
-            assertThat(RemoteImages.isPublic(InetAddress.getByName(inner))).as(inner).isFalse();
+            assertThat(RemoteImages.isPublic(InetAddress.getByName(inner)))
+                    .as(inner)
+                    .isFalse();
         }
-        assertThat(RemoteImages.isPublic(InetAddress.getByName("93.184.216.34"))).isTrue();
-        assertThat(RemoteImages.isPublic(InetAddress.getByName("2606:4700::1111"))).isTrue();
+        assertThat(RemoteImages.isPublic(InetAddress.getByName("93.184.216.34")))
+                .isTrue();
+        assertThat(RemoteImages.isPublic(InetAddress.getByName("2606:4700::1111")))
+                .isTrue();
 
         InetAddress[] mixed = {InetAddress.getByName("93.184.216.34"), InetAddress.getLoopbackAddress()};
         RemoteImages remote = new RemoteImages(1000, host -> mixed);
         for (String url : new String[] {
-            "https://rebinding.example/a.png", "http://plain.example/", "https://user@x.example/", "https://x.example:22/",
-            "https://[::1]/", "https:///a"
+            "https://rebinding.example/a.png",
+            "http://plain.example/",
+            "https://user@x.example/",
+            "https://x.example:22/",
+            "https://[::1]/",
+            "https:///a"
         }) {
             assertThatThrownBy(() -> remote.fetch(url)).as(url).isInstanceOf(ApiError.class);
         }

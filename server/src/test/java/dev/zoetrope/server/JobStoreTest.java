@@ -33,8 +33,7 @@ class JobStoreTest {
                                     .toList()))
                     .limit(3)
                     .toList();
-            List<String> all =
-                    workers.stream().flatMap(w -> w.join().stream()).toList();
+            List<String> all = workers.stream().flatMap(w -> w.join().stream()).toList();
             assertThat(all).hasSize(20).doesNotHaveDuplicates();
         }
     }
@@ -65,7 +64,10 @@ class JobStoreTest {
             assertThat(store.end(done.id(), Status.FAILED, "late", 6, 60)).isFalse();
         }
         try (JobStore store = JobStore.embedded(folder)) {
-            assertThat(store.take("m", System.currentTimeMillis(), 1).orElseThrow().id()).isEqualTo(ran.id());
+            assertThat(store.take("m", System.currentTimeMillis(), 1)
+                            .orElseThrow()
+                            .id())
+                    .isEqualTo(ran.id());
             assertThat(store.find(done.id()).orElseThrow().status()).isEqualTo(Status.COMPLETED);
             assertThat(store.expired(49)).isEmpty();
             assertThat(store.expired(51)).extracting(Job::id).containsExactly(done.id());

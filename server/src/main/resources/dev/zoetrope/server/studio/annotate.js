@@ -162,11 +162,12 @@ export async function render(root, wanted) {
     layers = s.annotations.map(a => paint(a.segmentation, colour(a), .45));
     film();
     side();
-    status.textContent = s.candidates.length ? `${Math.round(s.millis)} ms · predicted IoU ${s.candidates[s.chosen].predicted_iou.toFixed(2)}` : 'Point at something.';
+    status.textContent = s.candidates.length ? `${Math.round(s.millis)} ms · predicted IoU ${iou(s.candidates[s.chosen])}` : 'Point at something.';
     accept.disabled = undo.disabled = clear.disabled = !s.candidates.length;
     draw();
   }
 
+  const iou = c => Math.min(1, c.predicted_iou).toFixed(2);
   const colour = a => COLOURS[(a.id - 1) % COLOURS.length];
 
   function side() {
@@ -182,7 +183,7 @@ export async function render(root, wanted) {
       const ctx = picture.getContext('2d');
       ctx.drawImage(image, 0, 0);
       ctx.drawImage(paint(c.segmentation, '#ff5a36', .55), 0, 0);
-      return h('button', { type: 'button', 'aria-pressed': i === state.chosen, onclick: () => act({ do: 'choose', index: i }), 'aria-label': `Candidate ${i + 1}, predicted IoU ${c.predicted_iou.toFixed(2)}` }, picture, h('span', {}, c.predicted_iou.toFixed(2)));
+      return h('button', { type: 'button', 'aria-pressed': String(i === state.chosen), onclick: () => act({ do: 'choose', index: i }), 'aria-label': `Candidate ${i + 1}, predicted IoU ${iou(c)}` }, picture, h('span', {}, iou(c)));
     }));
     if (!state.candidates.length) candidates.append(h('p', { class: 'hint' }, 'A click on the picture gives three.'));
   }

@@ -49,7 +49,7 @@ export function icon(name) {
 export function button(name, words, onclick, { quiet = false, kind = '', type = 'button', key } = {}) {
   const label = key ? `${words} (${key})` : words;
   return h('button', { type, class: `${kind} ${quiet ? 'quiet' : ''}`, onclick, title: quiet || key ? label : undefined,
-    'aria-label': quiet ? words : undefined, 'aria-keyshortcuts': key }, icon(name), quiet ? null : h('span', {}, words));
+    'aria-label': words, 'aria-keyshortcuts': key }, icon(name), quiet ? null : h('span', {}, words));
 }
 
 let fields = 0;

@@ -66,7 +66,7 @@ export async function render(root, again) {
     drop.replaceChildren(...(input
       ? [h('img', { src: input, alt: 'The picture to start from' }), h('span', {}, kind === 'video' ? 'First frame' : 'To be changed'),
         button('close', 'Take the picture away', () => setInput(null), { quiet: true })]
-      : [icon('image'), h('span', {}, 'Drop a picture to start from, or '), h('button', { type: 'button', class: 'link', onclick: () => file.click() }, 'choose one'), file]));
+      : [icon('image'), h('span', {}, 'Drop a picture, or '), h('button', { type: 'button', class: 'link', onclick: () => file.click() }, 'choose one'), file]));
     go.disabled = list.length === 0;
   }
 
