@@ -7,6 +7,13 @@ import dev.zoetrope.tensor.UserError;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.Optional;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.Consumer;
 
 /** Reads sound from files of any usual format, also from videos, and writes WAV. */
@@ -30,7 +37,39 @@ public final class Sounds {
      * @throws UserError if there is no such file, or no sound in it that can be read
      */
     public static void read(Path file, double seconds, Consumer<Audio> receiver) {
-        VideoReader.readAudio(file, seconds, receiver);
+        // On a thread of its own: native memory that a thread asks for while its reader is open is freed with the
+        // reader.
+        ExecutorService thread = Executors.newSingleThreadExecutor();
+        BlockingQueue<Optional<Audio>> pieces = new ArrayBlockingQueue<>(1);
+        try {
+            Future<?> reading = thread.submit(() -> {
+                try {
+                    VideoReader.readAudio(file, seconds, piece -> put(pieces, Optional.of(piece)));
+                } finally {
+                    put(pieces, Optional.empty());
+                }
+            });
+            for (Optional<Audio> p = pieces.take(); p.isPresent(); p = pieces.take()) {
+                receiver.accept(p.get());
+            }
+            reading.get();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new UserError(file + ": reading was interrupted", e);
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof RuntimeException r ? r : new IllegalStateException(e.getCause());
+        } finally {
+            thread.shutdownNow();
+        }
+    }
+
+    private static void put(BlockingQueue<Optional<Audio>> pieces, Optional<Audio> piece) {
+        try {
+            pieces.put(piece);
+        } catch (InterruptedException e) { // nobody listens any more
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
     }
 
     /** Writes sound as WAV of 16 bits a sample; what is louder than 1 is clipped. */
