@@ -11,7 +11,6 @@ import dev.zoetrope.training.seeing.WorldPictures;
 import dev.zoetrope.world.Facts;
 import dev.zoetrope.world.Scene;
 import dev.zoetrope.world.Split;
-import dev.zoetrope.world.Style;
 import dev.zoetrope.world.World;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -54,8 +53,7 @@ public final class Blip2Evaluation {
         Json settings = Json.read(recipe);
         int side = settings.requireAt("model").at("vision_config").get("image_size", 64);
         WorldPictures pictures = WorldPictures.of(settings.at("world"), side);
-        boolean heldOut = pictures.objects().stream().anyMatch(o -> Split.heldOut(o, Style.FLAT));
-        List<Split.Side> sides = heldOut ? List.of(Split.Side.SEEN, Split.Side.HELD_OUT) : List.of(Split.Side.SEEN);
+        List<Split.Side> sides = pictures.sides();
         List<Result> r = new ArrayList<>();
         try (Caption captions = Caption.load(run.resolve("caption"));
                 Retrieve retrieval = Retrieve.load(run.resolve("retrieval"))) {

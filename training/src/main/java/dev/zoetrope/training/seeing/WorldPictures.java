@@ -30,11 +30,13 @@ public final class WorldPictures {
     private final List<WorldObject> objects;
     private final Options options;
     private final int side;
+    private final boolean heldOut;
 
-    private WorldPictures(List<WorldObject> objects, Options options, int side) {
+    private WorldPictures(List<WorldObject> objects, Options options, int side, boolean heldOut) {
         this.objects = objects;
         this.options = options;
         this.side = side;
+        this.heldOut = heldOut;
     }
 
     /**
@@ -63,7 +65,9 @@ public final class WorldPictures {
                 .frames(1)
                 .canvases(new World.Canvas(side, side))
                 .poses(Options.Poses.ANY);
-        return new WorldPictures(objects, options, side);
+        boolean heldOut =
+                List.of(styles).contains(Style.FLAT) && objects.stream().anyMatch(o -> Split.heldOut(o, Style.FLAT));
+        return new WorldPictures(objects, options, side, heldOut);
     }
 
     private static <E extends Enum<E>> List<E> some(Json world, String key, List<E> all, List<String> absent) {
@@ -77,6 +81,11 @@ public final class WorldPictures {
 
     public List<WorldObject> objects() {
         return objects;
+    }
+
+    /** What there is to be tested on: pairs of object and style that training shows, and those that it does not, if any. */
+    public List<Split.Side> sides() {
+        return heldOut ? List.of(Split.Side.SEEN, Split.Side.HELD_OUT) : List.of(Split.Side.SEEN);
     }
 
     public World training() {

@@ -11,7 +11,6 @@ import dev.zoetrope.world.Facts;
 import dev.zoetrope.world.Question;
 import dev.zoetrope.world.Scene;
 import dev.zoetrope.world.Split;
-import dev.zoetrope.world.Style;
 import dev.zoetrope.world.WorldObject;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -72,8 +71,7 @@ public final class TalkEvaluation {
     }
 
     private String table(int scenes, Progress progress) {
-        boolean heldOut = pictures.objects().stream().anyMatch(o -> Split.heldOut(o, Style.FLAT));
-        List<Split.Side> sides = heldOut ? List.of(Split.Side.SEEN, Split.Side.HELD_OUT) : List.of(Split.Side.SEEN);
+        List<Split.Side> sides = pictures.sides();
         int done = 0;
         for (Split.Side side : sides) {
             Map<String, Count> counts = new LinkedHashMap<>();
