@@ -15,7 +15,7 @@ import picocli.CommandLine.Spec;
 /** The {@code zoetrope} command. Results go to standard output, progress and errors to standard error. */
 @Command(
         name = "zoetrope",
-        description = "Multimodal models on the JVM: see, make, train.",
+        description = "Multimodal models on the JVM: see, make, train, curate.",
         mixinStandardHelpOptions = true,
         versionProvider = Version.Text.class,
         scope = ScopeType.INHERIT,
@@ -32,6 +32,7 @@ import picocli.CommandLine.Spec;
             RetrievePictures.class,
             SegmentPictures.class,
             Annotate.class,
+            Curate.class,
             UpscalePicture.class,
             Tokenize.class,
             Detokenize.class,
