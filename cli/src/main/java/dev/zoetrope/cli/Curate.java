@@ -38,12 +38,12 @@ import picocli.CommandLine.Spec;
         name = "curate",
         sortOptions = false,
         description = {
-            "Choose a core set, let models read many pictures, mix and check conversations. All but mix and validate",
-            "run on Apache Spark: in this process, or on a cluster by --master.",
-            "  zoetrope curate embed --images photos/ --model openai/clip-vit-base-patch32 --out embedded",
+            "Choose a core set, let models read many pictures, mix and check texts.",
+            "All but mix and validate run on Apache Spark, in this process or on a cluster.",
+            "  zoetrope curate embed --images photos/ --out embedded",
             "  zoetrope curate coreset --embeddings embedded --out chosen --clusters 100",
-            "  zoetrope curate mix --recipe recipes/bunny-695k.yaml --out bunny_695k.json",
-            "  zoetrope curate validate bunny_695k.json --images images/"
+            "  zoetrope curate mix --recipe recipes/bunny-695k.yaml --out bunny.json",
+            "  zoetrope curate validate bunny.json --images images/"
         })
 final class Curate implements Runnable {
     private static final int BROKEN_SHOWN = 20;
@@ -80,10 +80,11 @@ final class Curate implements Runnable {
             name = "coreset",
             sortOptions = false,
             description = {
-                "Choose a core set in Bunny's three steps: near-duplicates inside clusters, then a band of the fit of",
-                "picture and text, then a band of the likeness to the centroid; then a sample. Each step's rows stand in",
-                "the output with all their scores; the same call goes on where an earlier one was stopped, and one with",
-                "other settings redoes only what they change. report.html shows what came of it."
+                "Choose a core set of pictures by their embeddings, as Bunny did.",
+                "Three steps: near-duplicates inside clusters, a band of the fit of picture and text, a band of the"
+                        + " likeness to the centroid; then a sample. Each step's rows stand in the output with all their"
+                        + " scores. The same call goes on where an earlier one was stopped; one with other settings redoes"
+                        + " only what they change. report.html shows what came of it."
             })
     int coreSet(
             @Option(
@@ -252,10 +253,11 @@ final class Curate implements Runnable {
             name = "embed",
             sortOptions = false,
             description = {
-                "Make vectors of pictures and their captions (.txt beside a picture or in a tar, a column caption) by CLIP or",
-                "SigLIP: img_emb/, text_emb/ and metadata/ in the output, as coreset reads them. Each shard appears when it",
-                "is done; the same call goes on behind what is there. Pictures that cannot be read are counted, and listed",
-                "in failed/."
+                "Make vectors of many pictures and their captions by CLIP or SigLIP.",
+                "Captions are in a .txt beside a picture or in a tar, or in a column caption. img_emb/, text_emb/ and"
+                        + " metadata/ in the output are as coreset reads them. Each shard appears when it is done; the same"
+                        + " call goes on behind what is there. Pictures that cannot be read are counted, and listed in"
+                        + " failed/."
             })
     int embed(@Mixin PictureOptions options) {
         return pictures(options, Work.EMBED, null);
@@ -264,7 +266,7 @@ final class Curate implements Runnable {
     @Command(
             name = "caption",
             sortOptions = false,
-            description = "Caption pictures by BLIP-2, into metadata/; see embed.")
+            description = "Caption many pictures by BLIP-2, into metadata/; see embed.")
     int caption(
             @Mixin PictureOptions options,
             @Option(names = "--prompt", paramLabel = "TEXT", description = "How captions begin.") @Nullable
@@ -275,8 +277,7 @@ final class Curate implements Runnable {
     @Command(
             name = "segment",
             sortOptions = false,
-            description =
-                    "Segment everything in pictures by SAM, the third stage of its data engine, into metadata/; see embed.")
+            description = "Segment everything in many pictures by SAM (stage 3 of its data engine), into metadata/.")
     int segment(@Mixin PictureOptions options) {
         return pictures(options, Work.SEGMENT, null);
     }
@@ -294,10 +295,7 @@ final class Curate implements Runnable {
         return 0;
     }
 
-    @Command(
-            name = "mix",
-            sortOptions = false,
-            description = "Mix conversations from several files as a recipe says, and check them on the way.")
+    @Command(name = "mix", sortOptions = false, description = "Mix conversations from several files, and check them.")
     int mix(
             @Option(names = "--recipe", required = true, paramLabel = "FILE", description = "A YAML file.") Path recipe,
             @Option(
@@ -335,8 +333,7 @@ final class Curate implements Runnable {
     @Command(
             name = "validate",
             sortOptions = false,
-            description =
-                    "Check conversations in LLaVA's form, list what is broken by id, and count. Exits with 2 if there is any.")
+            description = "Check conversations in LLaVA's form; exits with 2 if any is broken.")
     int validate(
             @Parameters(paramLabel = "FILE", description = "A JSON list.") Path file,
             @Option(

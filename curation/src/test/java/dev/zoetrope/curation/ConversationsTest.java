@@ -40,8 +40,11 @@ class ConversationsTest {
         write("more.json", "[{\"instruction\": \"Add.\", \"output\": \"2\"}, {\"instruction\": \"Add.\"}]");
         Path recipe = write(
                 "mix.yaml",
-                "parts:\n  - {file: base.json, which: with_image, name: base}\n"
-                        + "  - {file: more.json, format: instruction, name: more}\n");
+                """
+                parts:
+                  - {file: base.json, which: with_image, name: base}
+                  - {file: more.json, format: instruction, name: more}
+                """);
         Mix mix = Mix.read(recipe, folder, Map.of());
         Path out = folder.resolve("mix.json");
         assertThatThrownBy(() -> mix.write(out, m -> {}))

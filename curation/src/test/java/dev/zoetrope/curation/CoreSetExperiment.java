@@ -28,13 +28,12 @@ import java.util.stream.IntStream;
  * vectors learns to name the object that a caption says, once from the core set and once from equally many random rows;
  * both are asked about pictures that the pool does not have.
  *
- * <p>Run as a program: {@code CoreSetExperiment [pool [noise]]}. It prints both accuracies for several seeds.
+ * <p>Run as a program: {@code CoreSetExperiment [pool [noise [seeds]]]}. It prints both accuracies for several seeds.
  */
 public final class CoreSetExperiment {
     private static final int SIDE = 64;
     private static final int OBJECTS = 60;
-    private static final int TEST = 1200;
-    private static final int SEEDS = 5;
+    private static final int TEST = 600;
 
     private final List<WorldObject> objects = WorldObjects.first(OBJECTS);
     private final Embed clip;
@@ -46,19 +45,20 @@ public final class CoreSetExperiment {
     public static void main(String[] arguments) {
         int pool = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 3000;
         double noise = arguments.length > 1 ? Double.parseDouble(arguments[1]) : 0.3;
+        int seeds = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 5;
         try (Embed clip = Embed.builtIn()) {
-            new CoreSetExperiment(clip).run(pool, noise);
+            new CoreSetExperiment(clip).run(pool, noise, seeds);
         }
     }
 
     private record Row(Image picture, int said, int truth) {}
 
-    private void run(int pool, double noise) {
+    private void run(int pool, double noise, int seeds) {
         Embeddings test = embeddings(pictures(Split.TEST, TEST, 0, 0));
         int[] truth =
                 pictures(Split.TEST, TEST, 0, 0).stream().mapToInt(Row::truth).toArray();
         double[] sums = new double[2];
-        for (int seed = 1; seed <= SEEDS; seed++) {
+        for (int seed = 1; seed <= seeds; seed++) {
             List<Row> rows = pictures(Split.TRAIN, pool, noise, seed);
             Embeddings images = embeddings(rows);
             float[][] said = clip.texts(objects.stream()
@@ -92,7 +92,7 @@ public final class CoreSetExperiment {
             int[][] sets = {chosen, random};
             for (int i = 0; i < 2; i++) {
                 accuracy[i] = accuracy(images, rows, sets[i], test, truth);
-                sums[i] += accuracy[i] / SEEDS;
+                sums[i] += accuracy[i] / seeds;
             }
             System.out.printf(
                     Locale.ROOT,

@@ -91,9 +91,10 @@ final class CoreSetPipeline {
         Dataset<Row> coreSet = store.step("core-set", madeFrom, () -> {
             Dataset<Row> drawn = CoreSetSteps.sample(afterCentroid.where("kept"), by);
             Dataset<Row> metadata = input.metadata();
-            return metadata == null ? drawn : drawn.join(
-                    metadata, drawn.col("position").equalTo(metadata.col("position")), "left")
-                    .drop(metadata.col("position"));
+            return metadata == null
+                    ? drawn
+                    : drawn.join(metadata, drawn.col("position").equalTo(metadata.col("position")), "left")
+                            .drop(metadata.col("position"));
         });
 
         List<String> notes = new ArrayList<>(store.notes());

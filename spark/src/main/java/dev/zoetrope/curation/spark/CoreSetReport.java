@@ -145,13 +145,13 @@ final class CoreSetReport {
     private static String bars(String title, Map<String, Long> counts) {
         StringBuilder s = new StringBuilder("<figure><figcaption>" + title + "</figcaption>");
         long most = counts.values().stream().mapToLong(l -> l).max().orElse(1);
-        int width = 44;
+        int width = 58;
         s.append(String.format(
                 Locale.ROOT, "<svg viewBox=\"0 0 %d 150\" width=\"%<d\">", Math.max(1, counts.size()) * width + 10));
         int x = 5;
         for (Map.Entry<String, Long> e : counts.entrySet()) {
             // Counts fall over powers of ten: the height is their logarithm.
-            double height = e.getValue() == 0 ? 0 : 8 + 92 * Math.log(e.getValue()) / Math.log(Math.max(2.0, most));
+            double height = e.getValue() == 0 ? 0 : 8 + 92 * Math.log(e.getValue()) / Math.log((double) Math.max(2, most));
             s.append(String.format(
                     Locale.ROOT,
                     "<rect class=\"all\" x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%.1f\"/>"
@@ -193,7 +193,7 @@ final class CoreSetReport {
         }
         StringBuilder s = new StringBuilder("<figure><figcaption>" + title
                 + ": <span class=\"key all\"></span> before, <span class=\"key kept\"></span> kept</figcaption>"
-                + "<svg viewBox=\"0 0 620 180\" width=\"620\">");
+                + "<svg viewBox=\"-15 0 650 180\" width=\"650\">");
         for (int i = 0; i < BINS; i++) {
             bar(s, "all", i, before[i], most);
             bar(s, "kept", i, kept[i], most);

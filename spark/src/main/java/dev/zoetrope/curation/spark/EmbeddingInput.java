@@ -697,7 +697,9 @@ final class EmbeddingInput {
     }
 
     private static Column file() {
-        return functions.regexp_replace(functions.col(PATH), "^file:/+", "file:/").as("file");
+        return functions
+                .regexp_replace(functions.col(PATH), "^file:/+", "file:/")
+                .as("file");
     }
 
     private Dataset<Row> withPosition(Dataset<Row> table) {

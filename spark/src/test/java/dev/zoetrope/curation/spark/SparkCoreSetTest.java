@@ -201,7 +201,7 @@ class SparkCoreSetTest {
         Files.createDirectories(home.resolve("jars"));
         Files.createDirectories(home.resolve("launcher/target/scala-2.13"));
         List<String> folders = new ArrayList<>();
-        for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
+        for (String entry : System.getProperty("java.class.path").split(File.pathSeparator, -1)) {
             Path path = Path.of(entry).toAbsolutePath();
             if (entry.endsWith(".jar")) {
                 Files.createSymbolicLink(home.resolve("jars").resolve(path.getFileName()), path);
