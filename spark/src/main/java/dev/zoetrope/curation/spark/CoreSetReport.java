@@ -151,7 +151,8 @@ final class CoreSetReport {
         int x = 5;
         for (Map.Entry<String, Long> e : counts.entrySet()) {
             // Counts fall over powers of ten: the height is their logarithm.
-            double height = e.getValue() == 0 ? 0 : 8 + 92 * Math.log(e.getValue()) / Math.log((double) Math.max(2, most));
+            double height =
+                    e.getValue() == 0 ? 0 : 8 + 92 * Math.log(e.getValue()) / Math.log((double) Math.max(2, most));
             s.append(String.format(
                     Locale.ROOT,
                     "<rect class=\"all\" x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%.1f\"/>"
