@@ -1,6 +1,7 @@
 package dev.zoetrope.training.dit;
 
 import dev.zoetrope.checkpoint.AtomicFile;
+import dev.zoetrope.checkpoint.Check;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.media.Clip;
@@ -26,27 +27,19 @@ import dev.zoetrope.training.Trainer;
 import dev.zoetrope.training.TrainingListener;
 import dev.zoetrope.training.diffusion.HybridLoss;
 import dev.zoetrope.training.judge.ObjectJudge;
-import dev.zoetrope.training.sora.Bucket;
-import dev.zoetrope.training.sora.LatentPool;
-import dev.zoetrope.world.Level;
-import dev.zoetrope.world.Motion;
-import dev.zoetrope.world.Options;
-import dev.zoetrope.world.Style;
-import dev.zoetrope.world.World;
+import dev.zoetrope.training.pictures.PictureData;
 import dev.zoetrope.world.WorldObject;
 import dev.zoetrope.world.WorldObjects;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
- * Trains a {@link Dit} on pictures of Carousel, one object each, whose name is the class: noise and variance are learned
+ * Trains a {@link Dit} on pictures and their classes, such as those of Carousel by their objects: noise and variance are learned
  * together, and a tenth of the labels say "no class", so that samples can be guided. It works on latents of an
  * autoencoder of pictures, of the built-in video autoencoder, or on pixels.
  */
@@ -61,75 +54,57 @@ public final class DitTraining {
     private final Json stage;
     private final RunFolder folder;
     private final TrainingListener listener;
-    private final List<WorldObject> objects;
+    private final PictureData data;
+    private final List<String> classes;
     private final String latents; // VIDEO, PIXELS, or the folder of an autoencoder
     private final PictureCode code;
     private final Weights weights;
     private final Dit dit;
-    private final LatentPool pool;
+    private final PictureData.Latents encoded;
     private final HybridLoss objective;
     private final double dropped;
-    private final int workers;
 
     private DitTraining(Recipe r, RunFolder folder, TrainingListener listener) {
         this.recipe = r.settings();
         this.stage = recipe.at(NAME);
         this.folder = folder;
         this.listener = listener;
-        Json world = recipe.at("world");
-        List<String> names = world.get("objects", List.of());
-        objects = names.isEmpty() ? WorldObjects.first(world.get("first", 30)) : WorldObjects.named(names);
+        data = PictureData.of(recipe.at("data"), stage, recipe.get("seed", 0L), listener);
+        classes = data.classes();
         latents = recipe.get("latents", VIDEO);
         code = switch (latents) {
             case VIDEO -> PictureCode.video(BuiltIn.folder(BuiltIn.SORA).resolve("autoencoder"));
             case PIXELS -> PictureCode.pixels();
             default -> PictureCode.kl(Path.of(latents));
         };
-        Bucket bucket = Bucket.of(stage);
-        pool = new LatentPool(
-                world(world, bucket), bucket, this::encode, stage.get("pool", 1024), stage.get("uses", 8));
+        encoded = data.latents(this::encode);
         objective = HybridLoss.linear(TIMESTEPS, stage.get("vb_weight", 0.001));
         dropped = stage.get("label_dropout", 0.1);
-        workers = stage.get("workers", 2);
         try (RandomSource random = RandomSource.of(recipe.get("seed", 0L))) {
             weights = Weights.draw(random);
-            dit = new Dit(config(bucket), weights);
+            dit = new Dit(config(), weights);
         }
     }
 
-    private Dit.Config config(Bucket bucket) {
+    private Dit.Config config() {
+        Check.equal(data.shape().width(), data.shape().height(), "width of pictures", "their height");
         Json m = recipe.at("model");
         int hidden = m.get("hidden_size", 192);
         int heads = m.get("heads", 6);
         int channels = code.channels();
         return new Dit.Config(
-                bucket.canvas().height() / code.factor(),
+                data.shape().height() / code.factor(),
                 m.get("patch_size", 1),
                 channels,
                 2 * channels,
                 m.get("layers", 6),
                 heads,
                 hidden / heads,
-                objects.size(),
+                classes.size(),
                 true,
                 4,
                 1e-6,
                 1);
-    }
-
-    private World world(Json j, Bucket bucket) {
-        Style[] styles = j.get("styles", List.of("shaded")).stream()
-                .map(s -> Style.valueOf(s.toUpperCase(Locale.ROOT)))
-                .toArray(Style[]::new);
-        return new World(
-                recipe.get("seed", 0L),
-                Options.training()
-                        .levels(Level.L1)
-                        .objects(objects)
-                        .styles(styles)
-                        .motions(EnumSet.copyOf(bucket.motions()).toArray(Motion[]::new))
-                        .frames(1)
-                        .canvases(bucket.canvas()));
     }
 
     /** @return whether all steps are taken and the model is written */
@@ -137,7 +112,8 @@ public final class DitTraining {
         DitTraining t = new DitTraining(recipe, folder, listener);
         try (t.weights;
                 t.code;
-                t.pool) {
+                t.encoded;
+                t.data) {
             boolean done = new Trainer(
                             NAME, Trainer.Settings.of(t.stage), t.weights.named(), List.of(), t::loss, folder, listener)
                     .run(t::observe);
@@ -148,20 +124,15 @@ public final class DitTraining {
         }
     }
 
-    /** {@code [B, 3, 1, H, W]} in -1..1 to {@code [B, C, h, w]}. */
-    private Tensor encode(Tensor video) {
-        try (Scope s = Scope.open()) {
-            return s.keep(code.encode(video.select(2, 0)));
-        }
+    private Tensor encode(Tensor pictures) {
+        return code.encode(pictures);
     }
 
     private Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        LatentPool.Batch batch = pool.batch(step * workers + worker);
-        Tensor clean = batch.latents();
-        long[] labels = batch.scenes().stream()
-                .mapToLong(scene -> random.chance(dropped)
-                        ? objects.size()
-                        : objects.indexOf(scene.sprites().get(0).object()))
+        PictureData.Batch batch = encoded.batch(step, worker);
+        Tensor clean = batch.values();
+        long[] labels = batch.labels().stream()
+                .mapToLong(label -> random.chance(dropped) ? classes.size() : label)
                 .toArray();
         Tensor label = Tensor.of(labels, labels.length);
         HybridLoss.Parts r = objective.of(
@@ -177,7 +148,7 @@ public final class DitTraining {
     /** A sheet of guided samples of the first classes, and how many of them the judge recognises. */
     private void observe(long step, TensorBoard board) {
         List<Integer> labels =
-                IntStream.range(0, SHEET).mapToObj(i -> i % objects.size()).toList();
+                IntStream.range(0, SHEET).mapToObj(i -> i % classes.size()).toList();
         Dit.Config c = dit.config();
         List<Image> pictures = new ArrayList<>();
         try (Autograd.Mode off = Autograd.off();
@@ -194,10 +165,12 @@ public final class DitTraining {
                     random::normal,
                     Denoising.Observer.NONE);
             Tensor decoded = code.decode(latents).clamp(-1, 1); // [B, 3, H, W]
+            List<String> names =
+                    WorldObjects.all().stream().map(WorldObject::name).toList();
             int right = 0;
             for (int i = 0; i < SHEET; i++) {
                 Tensor one = decoded.select(0, i).unsqueeze(1);
-                right += judge.classify(one) == objects.get(labels.get(i)).id() ? 1 : 0;
+                right += names.get(judge.classify(one)).equals(classes.get(labels.get(i))) ? 1 : 0;
                 Clip clip = VideoTensors.toClip(one, 1);
                 pictures.add(clip.frames().get(0));
             }
@@ -232,8 +205,8 @@ public final class DitTraining {
         Path model = folder.file("model");
         Dit.Config c = dit.config();
         Map<String, Object> names = new LinkedHashMap<>();
-        for (int i = 0; i < objects.size(); i++) {
-            names.put(Integer.toString(i), objects.get(i).name());
+        for (int i = 0; i < classes.size(); i++) {
+            names.put(Integer.toString(i), classes.get(i));
         }
         Map<String, Object> index = ModelFolder.ordered(
                 "_class_name",
@@ -246,7 +219,10 @@ public final class DitTraining {
                 List.of("diffusers", "DiTTransformer2DModel"));
         if (latents.equals(VIDEO)) {
             index.put("autoencoder", List.of("zoetrope", "VideoAutoencoder"));
-            copy(BuiltIn.folder(BuiltIn.SORA).resolve("autoencoder"), model.resolve("autoencoder"), "model.safetensors");
+            copy(
+                    BuiltIn.folder(BuiltIn.SORA).resolve("autoencoder"),
+                    model.resolve("autoencoder"),
+                    "model.safetensors");
         } else if (!latents.equals(PIXELS)) {
             index.put("vae", List.of("diffusers", "AutoencoderKL"));
             copy(Path.of(latents), model.resolve("vae"), "diffusion_pytorch_model.safetensors");

@@ -63,13 +63,13 @@ public final class AutoencoderTraining implements Trainer.Objective {
     private final double criticWeight;
     private final long criticStart;
 
-    private AutoencoderTraining(Json recipe, Weights weights, Weights criticWeights) {
+    private AutoencoderTraining(Json recipe, PictureData data, Weights weights, Weights criticWeights) {
         this.weights = weights;
-        data = PictureData.of(recipe.at("data"), recipe.get("seed", 0L));
+        this.data = data;
         Json train = recipe.at("train");
         String kind = train.get("kind", "kl");
         Check.oneOf(kind, "kind", "kl", "vq");
-        Json sized = recipe.at("model").with("sample_size", data.height());
+        Json sized = recipe.at("model").with("sample_size", data.shape().height());
         config = sized.with("_class_name", kind.equals("kl") ? "AutoencoderKL" : "VQModel");
         model = kind.equals("kl") ? gaussian(train) : codebook(train);
         perceptualWeight = train.get("perceptual_weight", 1.);
@@ -146,15 +146,16 @@ public final class AutoencoderTraining implements Trainer.Objective {
         Json j = recipe.settings();
         try (RandomSource random = RandomSource.of(j.get("seed", 0L));
                 Weights weights = Weights.draw(random);
-                Weights criticWeights = Weights.draw(random)) {
-            AutoencoderTraining t = new AutoencoderTraining(j, weights, criticWeights);
+                Weights criticWeights = Weights.draw(random);
+                PictureData data = PictureData.of(j.at("data"), j.at("train"), j.get("seed", 0L), listener)) {
+            AutoencoderTraining t = new AutoencoderTraining(j, data, weights, criticWeights);
             Map<String, Tensor> parameters = new LinkedHashMap<>(weights.named());
             criticWeights.named().forEach((name, w) -> parameters.put("discriminator." + name, w));
             boolean done = new Trainer(
                             STAGE, Trainer.Settings.of(j.at("train")), parameters, List.of(), t, folder, listener)
                     .run((step, board) -> t.samples(folder, board, listener, step));
             if (done) {
-                listener.message("the model is in " + t.export(folder));
+                listener.message("the model is in " + t.export(folder) + Exports.remarks(data));
             }
             return done;
         }
@@ -162,7 +163,7 @@ public final class AutoencoderTraining implements Trainer.Objective {
 
     @Override
     public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        Tensor pictures = PictureData.pixels(data.scenes(step, worker));
+        Tensor pictures = data.batch(step, worker).values();
         try (TrainingScope training = TrainingScope.open(random)) {
             Outcome o = model.run(pictures, random, metrics);
             Tensor likelihood = o.likelihood();
@@ -188,13 +189,14 @@ public final class AutoencoderTraining implements Trainer.Objective {
     private void samples(RunFolder folder, TensorBoard board, TrainingListener listener, long step) {
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open()) {
-            Tensor pictures = PictureData.pixels(data.unseen(UNSEEN));
+            Tensor pictures = data.shown(UNSEEN).values();
             Tensor made = model.reconstructed(pictures);
             double noise = made.clamp(-1, 1).sub(pictures).square().mean().item();
             double psnr = 10 * Math.log10(4 / noise); // of values from -1 to 1
             board.scalar(STAGE + "/psnr", psnr, step);
             listener.report(step, Map.of("psnr", psnr));
-            Tensor both = Tensor.cat(0, pictures.narrow(0, 0, SHEET), made.narrow(0, 0, SHEET));
+            long shown = Math.min(SHEET, pictures.size(0));
+            Tensor both = Tensor.cat(0, pictures.narrow(0, 0, shown), made.narrow(0, 0, shown));
             Exports.sheet(folder, board, STAGE, "reconstructions", Pixels.unit(both), step);
         }
     }
@@ -203,7 +205,7 @@ public final class AutoencoderTraining implements Trainer.Objective {
         Path target = Exports.freshModel(folder);
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open()) {
-            Tensor z = model.latents(PictureData.pixels(data.unseen(UNSEEN)));
+            Tensor z = model.latents(data.shown(UNSEEN).values());
             double deviation = z.std(false, false, 0, 1, 2, 3).item();
             Json scaled = config.with("scaling_factor", 1 / deviation);
             Map<String, Object> values = new LinkedHashMap<>();

@@ -22,14 +22,13 @@ import dev.zoetrope.training.TensorBoard;
 import dev.zoetrope.training.Trainer;
 import dev.zoetrope.training.TrainingListener;
 import dev.zoetrope.training.diffusion.NoiseLoss;
-import dev.zoetrope.world.Scene;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Trains a DDPM on single pictures of Carousel, with classes where the recipe wants them. The finished pipeline is
+ * Trains a DDPM on single pictures, with classes where the recipe wants them. The finished pipeline is
  * written to {@code model/} in the run folder, for diffusers too.
  */
 public final class DdpmTraining implements Trainer.Objective {
@@ -44,15 +43,14 @@ public final class DdpmTraining implements Trainer.Objective {
     private final Json model;
     private final Json scheduler;
 
-    private DdpmTraining(Json recipe, Weights weights) {
-        long seed = recipe.get("seed", 0L);
-        data = PictureData.of(recipe.at("data"), seed);
+    private DdpmTraining(Json recipe, Weights weights, PictureData data) {
+        this.data = data;
         Json train = recipe.at("train");
         classes = train.get("classes", false);
         Json m = recipe.at("model")
                 .with("_class_name", "UNet2DModel")
-                .with("sample_size", List.of(data.height(), data.width()));
-        model = classes ? m.with("num_class_embeds", data.classes()) : m;
+                .with("sample_size", List.of(data.shape().height(), data.shape().width()));
+        model = classes ? m.with("num_class_embeds", data.classes().size()) : m;
         Json noise = recipe.at("scheduler");
         scheduler = noise.with("_class_name", noise.get("_class_name", "DDPMScheduler"));
         unet = new PixelUnet(PixelUnet.Config.of(model), weights);
@@ -71,8 +69,9 @@ public final class DdpmTraining implements Trainer.Objective {
     public static boolean run(Recipe recipe, RunFolder folder, TrainingListener listener) {
         Json j = recipe.settings();
         try (RandomSource random = RandomSource.of(j.get("seed", 0L));
-                Weights weights = Weights.draw(random)) {
-            DdpmTraining t = new DdpmTraining(j, weights);
+                Weights weights = Weights.draw(random);
+                PictureData data = PictureData.of(j.at("data"), j.at("train"), j.get("seed", 0L), listener)) {
+            DdpmTraining t = new DdpmTraining(j, weights, data);
             boolean done = new Trainer(
                             STAGE, Trainer.Settings.of(j.at("train")), weights.named(), List.of(), t, folder, listener)
                     .run((step, board) -> t.samples(folder, board, step));
@@ -82,7 +81,7 @@ public final class DdpmTraining implements Trainer.Objective {
                 Json index = Json.empty().with("_class_name", implicit ? "DDIMPipeline" : "DDPMPipeline");
                 new PipelineOrigin(index, Map.of("unet", t.model, "scheduler", t.scheduler), Map.of())
                         .write(model, Map.of("unet", weights), DType.FLOAT16);
-                listener.message("the model is in " + model);
+                listener.message("the model is in " + model + Exports.remarks(data));
             }
             return done;
         }
@@ -90,10 +89,10 @@ public final class DdpmTraining implements Trainer.Objective {
 
     @Override
     public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        List<Scene> scenes = data.scenes(step, worker);
-        Tensor clean = PictureData.pixels(scenes);
-        Tensor labels = classes ? data.labels(scenes) : null;
-        Tensor timesteps = random.integers(0, loss.table().size(), scenes.size());
+        PictureData.Batch batch = data.batch(step, worker);
+        Tensor clean = batch.values();
+        Tensor labels = classes ? batch.labelled() : null;
+        Tensor timesteps = random.integers(0, loss.table().size(), clean.size(0));
         Tensor noise = random.normal(clean.shape());
         try (TrainingScope training = TrainingScope.open(random)) {
             Tensor r = loss.of((noisy, t) -> unet.forward(noisy, t, labels), clean, noise, timesteps);
@@ -118,7 +117,7 @@ public final class DdpmTraining implements Trainer.Objective {
         }
         long[] r = new long[SHEET];
         for (int i = 0; i < SHEET; i++) {
-            r[i] = i % data.classes();
+            r[i] = i % data.classes().size();
         }
         return Tensor.of(r, SHEET);
     }

@@ -34,6 +34,15 @@ final class Exports {
         return model;
     }
 
+    /** What there is to tell of the data, to be put behind a message. */
+    static String remarks(PictureData data) {
+        StringBuilder b = new StringBuilder();
+        data.remarks()
+                .forEach((what, value) ->
+                        b.append("; ").append(what).append(": ").append(value));
+        return b.toString();
+    }
+
     /** A sheet of pictures, {@code [B, 3, H, W]} in 0..1, as a file and for TensorBoard. */
     static void sheet(RunFolder folder, TensorBoard board, String stage, String name, Tensor pictures, long step) {
         Image sheet = ContactSheet.of(Pixels.images(pictures));

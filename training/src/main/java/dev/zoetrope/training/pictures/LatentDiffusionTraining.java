@@ -27,9 +27,7 @@ import dev.zoetrope.training.TensorBoard;
 import dev.zoetrope.training.Trainer;
 import dev.zoetrope.training.TrainingListener;
 import dev.zoetrope.training.diffusion.NoiseLoss;
-import dev.zoetrope.training.sora.LatentPool;
 import dev.zoetrope.training.sora.Vocabulary;
-import dev.zoetrope.world.Scene;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -38,7 +36,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Trains latent diffusion with text on captioned pictures of Carousel: U-Net and text encoder together, over the latents
+ * Trains latent diffusion with text on captioned pictures: U-Net and text encoder together, over the latents
  * of an autoencoder that was trained before and stays as it is. Some captions are left out, for guidance. The finished
  * pipeline is written to {@code model/} in the run folder in the form of Stable Diffusion.
  */
@@ -54,15 +52,15 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
     private final Prompts.Tower tower;
     private final ConditionalUnet unet;
     private final NoiseLoss loss;
-    private final LatentPool pool;
-    private final int workers;
+    private final PictureData.Latents encoded;
     private final int length;
     private final double dropped;
     private final double offset;
     private final Map<String, Json> configs = new LinkedHashMap<>();
 
-    private LatentDiffusionTraining(Json recipe, RunFolder folder, Weights unetWeights, Weights textWeights) {
-        data = PictureData.of(recipe.at("data"), recipe.get("seed", 0L));
+    private LatentDiffusionTraining(
+            Json recipe, PictureData data, RunFolder folder, Weights unetWeights, Weights textWeights) {
+        this.data = data;
         Json train = recipe.at("train");
         Path autoencoder = Path.of(recipe.require("autoencoder"));
         vae = AutoencoderKl.load(autoencoder);
@@ -89,22 +87,21 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
                         .with(
                                 "sample_size",
                                 List.of(
-                                        data.height() / vae.config().factor(),
-                                        data.width() / vae.config().factor())));
+                                        data.shape().height() / vae.config().factor(),
+                                        data.shape().width() / vae.config().factor())));
         configs.put("scheduler", recipe.at("scheduler").with("_class_name", "DDIMScheduler"));
         unet = new ConditionalUnet(ConditionalUnet.Config.of(config("unet")), unetWeights);
         tower = new Prompts.Tower(words, new ClipText(ClipText.Config.of(config("text_encoder")), textWeights));
         loss = DdpmTraining.noiseLoss(train, config("scheduler"));
-        pool = data.pool(this::encode, train);
-        workers = train.get("workers", 2);
+        encoded = data.latents(this::encode);
         dropped = train.get("caption_dropout", .1);
         offset = train.get("noise_offset", 0.);
     }
 
-    /** {@code [B, 3, 1, H, W]} in -1..1 to {@code [B, C, h, w]}: of the posterior, which is narrow, its mean. */
-    private Tensor encode(Tensor clips) {
+    /** {@code [B, 3, H, W]} in -1..1 to {@code [B, C, h, w]}: of the posterior, which is narrow, its mean. */
+    private Tensor encode(Tensor pictures) {
         try (Scope s = Scope.open()) {
-            return s.keep(vae.scaled(vae.encode(clips.squeeze(2)).mean()));
+            return s.keep(vae.scaled(vae.encode(pictures).mean()));
         }
     }
 
@@ -113,7 +110,7 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
     }
 
     private void writeTokenizer() {
-        Vocabulary.write(tokenizer);
+        Vocabulary.write(tokenizer, data.words());
         String config = "{\"tokenizer_class\": \"PreTrainedTokenizerFast\", \"pad_token\": \"" + Vocabulary.PAD
                 + "\", \"model_max_length\": " + length + "}\n";
         AtomicFile.write(
@@ -125,10 +122,11 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
         Json j = recipe.settings();
         try (RandomSource random = RandomSource.of(j.get("seed", 0L));
                 Weights unet = Weights.draw(random);
-                Weights text = Weights.draw(random)) {
-            LatentDiffusionTraining t = new LatentDiffusionTraining(j, folder, unet, text);
+                Weights text = Weights.draw(random);
+                PictureData data = PictureData.of(j.at("data"), j.at("train"), j.get("seed", 0L), listener)) {
+            LatentDiffusionTraining t = new LatentDiffusionTraining(j, data, folder, unet, text);
             try (AutoencoderKl vae = t.vae;
-                    LatentPool pool = t.pool;
+                    PictureData.Latents encoded = t.encoded;
                     Tokenizer words = t.tower.tokenizer()) {
                 Map<String, Tensor> parameters = new LinkedHashMap<>();
                 unet.named().forEach((name, w) -> parameters.put("unet." + name, w));
@@ -138,8 +136,13 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
                         .run((step, board) -> t.samples(folder, board, step));
                 if (done) {
                     Path model = Exports.freshModel(folder);
-                    t.origin().write(model, Map.of("unet", unet, "text_encoder", text, "vae", vae.weights()), DType.FLOAT16);
-                    listener.message("the model is in " + model + "; its words are in " + words.size() + " tokens");
+                    t.origin()
+                            .write(
+                                    model,
+                                    Map.of("unet", unet, "text_encoder", text, "vae", vae.weights()),
+                                    DType.FLOAT16);
+                    listener.message("the model is in " + model + "; its words are in " + words.size() + " tokens"
+                            + Exports.remarks(data));
                 }
                 return done;
             }
@@ -156,10 +159,10 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
 
     @Override
     public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        LatentPool.Batch batch = pool.batch(step * workers + worker);
-        Tensor latents = batch.latents();
-        List<String> captions = batch.scenes().stream()
-                .map(scene -> random.chance(dropped) ? "" : PictureData.caption(scene, (int) batch.pass()))
+        PictureData.Batch batch = encoded.batch(step, worker);
+        Tensor latents = batch.values();
+        List<String> captions = batch.captions().stream()
+                .map(caption -> random.chance(dropped) ? "" : caption)
                 .toList();
         Tensor noise = random.normal(latents.shape());
         if (offset > 0) {
@@ -183,12 +186,13 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
                 unet,
                 vae,
                 null,
+                false,
                 false));
         try (Scope s = Scope.open()) {
             List<Tensor> all = new ArrayList<>();
-            List<Scene> scenes = data.unseen(SHEET);
-            for (int i = 0; i < SHEET; i++) {
-                Settings settings = Settings.of(PictureData.caption(scenes.get(i), i))
+            List<String> captions = data.shown(SHEET).captions();
+            for (int i = 0; i < captions.size(); i++) {
+                Settings settings = Settings.of(captions.get(i))
                         .withSteps(SHEET_STEPS)
                         .withGuidance(GUIDANCE, 0)
                         .withCount(SHEET);

@@ -1,5 +1,6 @@
 package dev.zoetrope.training.seeing;
 
+import dev.zoetrope.training.pictures.PictureData;
 import dev.zoetrope.world.Caption;
 import dev.zoetrope.world.Scene;
 import java.util.List;
@@ -25,7 +26,16 @@ final class PairTexts {
     }
 
     static Set<String> words() {
-        Set<String> words = new TreeSet<>(Caption.words());
+        return words(Caption.words());
+    }
+
+    /** Of people's captions. */
+    static Set<String> words(PictureData data) {
+        return words(data.words());
+    }
+
+    private static Set<String> words(Set<String> ofCaptions) {
+        Set<String> words = new TreeSet<>(ofCaptions);
         for (String frame : FRAMES) {
             words.addAll(List.of(frame.replace("%s", "").strip().split(" ")));
         }

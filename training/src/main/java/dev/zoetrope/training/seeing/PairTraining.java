@@ -17,6 +17,7 @@ import dev.zoetrope.training.RunFolder;
 import dev.zoetrope.training.Trainer;
 import dev.zoetrope.training.TrainingListener;
 import dev.zoetrope.training.WordTokenizer;
+import dev.zoetrope.training.pictures.PictureData;
 import dev.zoetrope.world.Scene;
 import dev.zoetrope.world.World;
 import java.nio.file.Path;
@@ -29,9 +30,11 @@ import java.util.Random;
 import java.util.function.BinaryOperator;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Trains CLIP or SigLIP on pictures of the built-in world and their captions. The recipe's {@code model} is the model's
+ * Trains CLIP or SigLIP on pictures and their captions, of the built-in world, or of the recipe's {@code data}, a
+ * {@code path} with what people keep. The recipe's {@code model} is the model's
  * config.json, but for what the vocabulary decides. A batch may be larger than what fits in memory: it is taken in parts
  * by a gradient cache. The finished model is written to {@code model/} in the run folder.
  */
@@ -40,6 +43,7 @@ public final class PairTraining {
     private static final String BEGIN = "<|startoftext|>";
     private static final String END = "<|endoftext|>";
     private static final int LONGEST = 24;
+    private static final int BATCH = 256;
 
     /** What CLIP and SigLIP have in common here. */
     private record Pair(
@@ -48,20 +52,27 @@ public final class PairTraining {
             BinaryOperator<Tensor> loss,
             Tensor logitScale) {}
 
+    /** @param pixels {@code [B, 3, H, W]} in -1..1 */
+    private record Batch(Tensor pixels, List<String> texts) {}
+
+    /** A worker's share of a step. */
+    @FunctionalInterface
+    private interface Pairs {
+        Batch of(long step, int worker);
+    }
+
     private final Pair model;
     private final Tokenizer tokenizer;
-    private final WorldPictures pictures;
-    private final World world;
+    private final Pairs pairs;
     private final int batch;
     private final int part;
     private final double share;
 
-    private PairTraining(Pair model, Tokenizer tokenizer, WorldPictures pictures, Json j, int workers) {
+    private PairTraining(Pair model, Tokenizer tokenizer, Pairs pairs, Json j, int workers) {
         this.model = model;
         this.tokenizer = tokenizer;
-        this.pictures = pictures;
-        this.world = pictures.training();
-        this.batch = j.get("batch", 256);
+        this.pairs = pairs;
+        this.batch = j.get("batch", BATCH);
         this.part = j.get("part", 64);
         this.share = 1.0 / workers;
         Check.positive(part, "part");
@@ -71,11 +82,45 @@ public final class PairTraining {
     public static boolean run(Recipe recipe, RunFolder folder, TrainingListener listener) {
         Json settings = recipe.settings();
         Json j = settings.requireAt("training");
-        String system = settings.require("system");
         int side = settings.requireAt("model").at("vision_config").get("image_size", 64);
-        WorldPictures pictures = WorldPictures.of(settings.at("world"), side);
         Path folderOfModel = folder.file("model");
-        WordTokenizer.write(folderOfModel, BEGIN, END, PAD, PairTexts.words(), LONGEST);
+        try (@Nullable PictureData data = settings.has("data") ? data(settings, j, side, listener) : null) {
+            WordTokenizer.write(
+                    folderOfModel, BEGIN, END, PAD, data == null ? PairTexts.words() : PairTexts.words(data), LONGEST);
+            Pairs pairs = data == null ? ofWorld(settings, j, side) : ofData(data);
+            return run(settings, folder, listener, pairs, side);
+        }
+    }
+
+    private static PictureData data(Json settings, Json j, int side, TrainingListener listener) {
+        Json sized = settings.at("data").with("size", side + "x" + side).with("batch", j.get("batch", BATCH));
+        return PictureData.of(sized, j, settings.get("seed", 0L), listener);
+    }
+
+    private static Pairs ofData(PictureData data) {
+        return (step, worker) -> {
+            PictureData.Batch b = data.batch(step, worker);
+            return new Batch(b.values(), b.captions());
+        };
+    }
+
+    private static Pairs ofWorld(Json settings, Json j, int side) {
+        WorldPictures pictures = WorldPictures.of(settings.at("world"), side);
+        World world = pictures.training();
+        int batch = j.get("batch", BATCH);
+        return (step, worker) -> {
+            Random wording = new Random(step * 64 + worker);
+            List<Scene> scenes = WorldPictures.distinct(world, (step * 64 + worker) * batch, batch);
+            return new Batch(
+                    pictures.pixels(scenes),
+                    scenes.stream().map(s -> PairTexts.of(s, wording)).toList());
+        };
+    }
+
+    private static boolean run(Json settings, RunFolder folder, TrainingListener listener, Pairs pairs, int side) {
+        Json j = settings.requireAt("training");
+        String system = settings.require("system");
+        Path folderOfModel = folder.file("model");
         try (RandomSource random = RandomSource.of(settings.get("seed", 0L));
                 Tokenizer tokenizer = Tokenizer.open(folderOfModel);
                 Weights weights = Weights.draw(random)) {
@@ -85,7 +130,7 @@ public final class PairTraining {
                     ? pair(new Clip(Clip.Config.of(json), weights))
                     : pair(new Siglip(Siglip.Config.of(json), weights));
             Trainer.Settings s = Trainer.Settings.of(j);
-            PairTraining t = new PairTraining(pair, tokenizer, pictures, j, s.workers());
+            PairTraining t = new PairTraining(pair, tokenizer, pairs, j, s.workers());
             double max = j.get("logit_scale_max", Double.POSITIVE_INFINITY);
             boolean done = new Trainer(
                             system,
@@ -151,10 +196,9 @@ public final class PairTraining {
     }
 
     private Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        Random wording = new Random(step * 64 + worker);
-        List<Scene> scenes = WorldPictures.distinct(world, (step * 64 + worker) * batch, batch);
-        Tensor pixels = pictures.pixels(scenes); // [B, 3, H, W]
-        Tensor ids = ids(scenes.stream().map(s -> PairTexts.of(s, wording)).toList()); // [B, T]
+        Batch all = pairs.of(step, worker);
+        Tensor pixels = all.pixels(); // [B, 3, H, W]
+        Tensor ids = ids(all.texts()); // [B, T]
         List<Supplier<Tensor>> images = new ArrayList<>();
         List<Supplier<Tensor>> texts = new ArrayList<>();
         for (int i = 0; i < batch; i += part) {

@@ -15,10 +15,20 @@ public final class Vocabulary {
 
     private Vocabulary() {}
 
-    /** Writes {@code tokenizer.json}. */
-    public static void write(Path folder) {
+    /** Of captions and of what people may say instead. */
+    public static Set<String> words() {
         Set<String> words = new TreeSet<>(Caption.words());
         words.addAll(Paraphrase.words());
+        return words;
+    }
+
+    /** Writes {@code tokenizer.json} for the words of Carousel. */
+    public static void write(Path folder) {
+        write(folder, words());
+    }
+
+    /** Writes {@code tokenizer.json} for other words. */
+    public static void write(Path folder, Set<String> words) {
         WordTokenizer.write(folder, List.of(PAD, Sora.UNKNOWN, Sora.NO_CAPTION), Sora.UNKNOWN, words, Map.of());
     }
 }

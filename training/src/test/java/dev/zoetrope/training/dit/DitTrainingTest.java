@@ -25,9 +25,9 @@ class DitTrainingTest {
             """
             system: dit
             latents: pixels
-            world: {objects: [fox, car]}
+            data: {objects: [fox, car], size: 16x16, batch: 2}
             model: {patch_size: 8, hidden_size: 16, layers: 1, heads: 2}
-            dit: {steps: 2, frames: 1, size: 16x16, batch: 2, pool: 4, uses: 2, ema_decay: 0.9}
+            dit: {steps: 2, pool: 4, uses: 2, ema_decay: 0.9}
             """;
 
     @Test
