@@ -26,7 +26,12 @@ public final class ImageToImage implements AutoCloseable {
 
     /** A pipeline's folder with model_index.json, or Stable Diffusion 1.x in one file. */
     public static ImageToImage load(Path folderOrFile) {
-        return new ImageToImage(PictureModel.load(folderOrFile));
+        return load(folderOrFile, false);
+    }
+
+    /** @param lowMemory whether the network's weights are read as each step needs them, of Stable Diffusion in a folder */
+    public static ImageToImage load(Path folderOrFile, boolean lowMemory) {
+        return new ImageToImage(PictureModel.load(folderOrFile, lowMemory));
     }
 
     /** One picture with the steps and guidance that the model is used with, of the given picture's size. */

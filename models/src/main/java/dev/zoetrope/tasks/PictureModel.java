@@ -9,6 +9,7 @@ import dev.zoetrope.models.dit.TextPipeline;
 import dev.zoetrope.models.ldm.ClassConditional;
 import dev.zoetrope.models.ldm.LatentDiffusion;
 import dev.zoetrope.models.ldm.PipelineFolder;
+import dev.zoetrope.models.ldm.PipelineOrigin;
 import dev.zoetrope.models.ldm.Pixels;
 import dev.zoetrope.models.ldm.Settings;
 import dev.zoetrope.models.ldm.StableDiffusion;
@@ -16,6 +17,7 @@ import dev.zoetrope.models.vae.AutoencoderKl;
 import dev.zoetrope.schedulers.Denoising;
 import dev.zoetrope.schedulers.Draws;
 import dev.zoetrope.schedulers.Samplers;
+import dev.zoetrope.tensor.DType;
 import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
@@ -59,9 +61,14 @@ abstract class PictureModel implements AutoCloseable {
     }
 
     static PictureModel load(Path folderOrFile) {
+        return load(folderOrFile, false);
+    }
+
+    /** @param lowMemory whether weights are read as they are needed, of models that can */
+    static PictureModel load(Path folderOrFile, boolean lowMemory) {
         String name = String.valueOf(folderOrFile.getFileName());
         if (Files.isRegularFile(folderOrFile)) {
-            return new Guided(name, StableDiffusion.load(folderOrFile));
+            return new Guided(name, StableDiffusion.load(folderOrFile, lowMemory));
         }
         if (Files.isDirectory(folderOrFile.resolve("class_embedding")) && !PipelineFolder.isOne(folderOrFile)) {
             return new Classes(name, ClassConditional.load(folderOrFile));
@@ -69,13 +76,17 @@ abstract class PictureModel implements AutoCloseable {
         PipelineFolder folder = PipelineFolder.open(folderOrFile);
         String kind = folder.kind();
         if (kind.startsWith("StableDiffusion") || kind.equals("LatentConsistencyModelPipeline")) {
-            return new Guided(name, StableDiffusion.load(folderOrFile));
+            return new Guided(name, StableDiffusion.load(folderOrFile, lowMemory));
+        }
+        if (lowMemory) {
+            throw new UserError(folderOrFile + ": a " + kind + " is not read level by level; low memory is for Stable "
+                    + "Diffusion");
         }
         if (TextPipeline.isOne(folder)) {
             return new Transformer(name, TextPipeline.load(folderOrFile));
         }
         return switch (kind) {
-            case "DiTPipeline" -> new ClassTransformer(name, DitPipeline.load(folderOrFile));
+            case "DiTPipeline" -> new ClassTransformer(name, DitPipeline.load(folderOrFile), folder);
             case "DDPMPipeline", "DDIMPipeline" -> new Pixel(name, DdpmPipeline.load(folderOrFile), folder);
             case "LDMPipeline", "LDMSuperResolutionPipeline" ->
                 new Latent(name, LatentDiffusion.load(folderOrFile), folder);
@@ -119,6 +130,16 @@ abstract class PictureModel implements AutoCloseable {
 
     void addLora(Path file, double strength) {
         throw new UserError(file + ": model " + name + " takes no LoRA");
+    }
+
+    /**
+     * Writes the model as a folder that diffusers reads, with the weights as they are now.
+     *
+     * @param half whether in float16
+     */
+    void save(Path folder, boolean half) {
+        throw new UserError("model " + name
+                + " is as it was published: copy its folder; only pipelines whose weights can " + "change are written");
     }
 
     /** All pictures of a request, in batches, each with its own seed. */
@@ -340,6 +361,11 @@ abstract class PictureModel implements AutoCloseable {
         }
 
         @Override
+        void save(Path folder, boolean half) {
+            pipeline.save(folder, half ? DType.FLOAT16 : null);
+        }
+
+        @Override
         public void close() {
             pipeline.close();
         }
@@ -347,11 +373,13 @@ abstract class PictureModel implements AutoCloseable {
 
     private static final class Pixel extends PictureModel {
         private final DdpmPipeline pipeline;
+        private final PipelineFolder source;
         private final Json trained;
 
         Pixel(String name, DdpmPipeline pipeline, PipelineFolder folder) {
             super(name);
             this.pipeline = pipeline;
+            this.source = folder;
             this.trained = folder.schedulerConfig("scheduler");
         }
 
@@ -379,6 +407,12 @@ abstract class PictureModel implements AutoCloseable {
         @Override
         Tensor preview(Tensor sample) {
             return Pixels.unit(sample);
+        }
+
+        @Override
+        void save(Path folder, boolean half) {
+            PipelineOrigin.of(source)
+                    .write(folder, Map.of("unet", pipeline.unet().weights()), half ? DType.FLOAT16 : null);
         }
 
         @Override
@@ -522,10 +556,22 @@ abstract class PictureModel implements AutoCloseable {
         private static final double GUIDANCE = 4;
 
         private final DitPipeline pipeline;
+        private final PipelineFolder source;
 
-        ClassTransformer(String name, DitPipeline pipeline) {
+        ClassTransformer(String name, DitPipeline pipeline, PipelineFolder source) {
             super(name);
             this.pipeline = pipeline;
+            this.source = source;
+        }
+
+        @Override
+        void save(Path folder, boolean half) {
+            if (source.names("autoencoder")) {
+                throw new UserError(
+                        source.folder() + ": works on latents of the video autoencoder, which diffusers does "
+                                + "not know; copy the folder");
+            }
+            PipelineOrigin.of(source).write(folder, pipeline.weights(), half ? DType.FLOAT16 : null);
         }
 
         @Override

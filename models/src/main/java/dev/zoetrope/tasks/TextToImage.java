@@ -25,7 +25,12 @@ public final class TextToImage implements AutoCloseable {
 
     /** A pipeline's folder with model_index.json, or Stable Diffusion 1.x in one file. */
     public static TextToImage load(Path folderOrFile) {
-        return new TextToImage(PictureModel.load(folderOrFile));
+        return load(folderOrFile, false);
+    }
+
+    /** @param lowMemory whether the network's weights are read as each step needs them, of Stable Diffusion in a folder */
+    public static TextToImage load(Path folderOrFile, boolean lowMemory) {
+        return new TextToImage(PictureModel.load(folderOrFile, lowMemory));
     }
 
     /** The same model for changing pictures; closed with this one. */
@@ -58,6 +63,15 @@ public final class TextToImage implements AutoCloseable {
      */
     public synchronized List<GeneratedImage> generate(ImageRequest request, ImageListener listener) {
         return model.make(request, model.fromPrompt(request), Map.of(), listener);
+    }
+
+    /**
+     * Writes the model as a folder that diffusers reads, LoRAs merged into its weights. It appears complete or not at all.
+     *
+     * @param half whether in float16
+     */
+    public synchronized void save(Path folder, boolean half) {
+        model.save(folder, half);
     }
 
     @Override

@@ -150,6 +150,10 @@ public final class Dit implements AutoCloseable {
         return config;
     }
 
+    public Weights weights() {
+        return weights;
+    }
+
     /**
      * @param latents noisy, {@code [B, C, H, W]}; H and W multiples of p
      * @param timesteps {@code [B]}, 0 to 999

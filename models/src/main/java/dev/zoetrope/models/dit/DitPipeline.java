@@ -2,6 +2,7 @@ package dev.zoetrope.models.dit;
 
 import dev.zoetrope.checkpoint.Check;
 import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.models.ldm.PipelineFolder;
 import dev.zoetrope.models.ldm.Pixels;
 import dev.zoetrope.schedulers.Ddpm;
@@ -19,8 +20,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /**
  * Classes become pictures, arXiv:2212.09748: facebook/DiT-XL-2-256 and -512, and what the recipe {@code dit} leaves: a
@@ -48,7 +51,11 @@ public final class DitPipeline implements AutoCloseable {
         List.of("transformer", "scheduler").forEach(f::part);
         Parts parts = new Parts();
         try {
-            return new DitPipeline(f, parts);
+            DitPipeline pipeline = new DitPipeline(f, parts);
+            pipeline.weights()
+                    .forEach((part, w) ->
+                            PipelineFolder.requireFinite(folder.resolve(part).toString(), w));
+            return pipeline;
         } catch (RuntimeException e) {
             parts.close();
             throw e;
@@ -166,6 +173,13 @@ public final class DitPipeline implements AutoCloseable {
         Tensor to = noise.get(1).add(noise.get(0).sub(noise.get(1)).mul(scale));
         Tensor rest = answer.narrow(1, channels, answer.size(1) - channels);
         return Tensor.cat(1, Tensor.cat(0, to, to), rest);
+    }
+
+    /** Weights by the names that the folder gives to its parts. */
+    public Map<String, Weights> weights() {
+        Map<String, Weights> r = new LinkedHashMap<>(code.parts());
+        r.put("transformer", transformer.weights());
+        return r;
     }
 
     public Dit transformer() {

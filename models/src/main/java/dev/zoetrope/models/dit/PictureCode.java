@@ -7,6 +7,7 @@ import dev.zoetrope.models.vae.AutoencoderKl;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.nio.file.Path;
+import java.util.Map;
 
 /**
  * What a transformer of pictures works on: latents of an autoencoder, scaled as diffusion wants them, or the pixels
@@ -24,6 +25,9 @@ public interface PictureCode extends AutoCloseable {
 
     /** {@code [B, C, h, w]} to {@code [B, 3, H, W]}, about -1..1. */
     Tensor decode(Tensor latents);
+
+    /** Weights by the name of the part of a pipeline that they belong to. */
+    Map<String, Weights> parts();
 
     @Override
     void close();
@@ -48,6 +52,11 @@ public interface PictureCode extends AutoCloseable {
             @Override
             public Tensor decode(Tensor latents) {
                 return latents.alias();
+            }
+
+            @Override
+            public Map<String, Weights> parts() {
+                return Map.of();
             }
 
             @Override
@@ -83,6 +92,11 @@ public interface PictureCode extends AutoCloseable {
                 try (Scope s = Scope.open()) {
                     return s.keep(vae.decode(vae.unscaled(latents)));
                 }
+            }
+
+            @Override
+            public Map<String, Weights> parts() {
+                return Map.of("vae", vae.weights());
             }
 
             @Override
@@ -122,6 +136,11 @@ public interface PictureCode extends AutoCloseable {
             try (Scope s = Scope.open()) {
                 return s.keep(autoencoder.decode(latents.unsqueeze(2)).select(2, 0));
             }
+        }
+
+        @Override
+        public Map<String, Weights> parts() {
+            return Map.of("autoencoder", weights);
         }
 
         @Override

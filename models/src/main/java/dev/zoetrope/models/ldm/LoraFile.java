@@ -65,6 +65,9 @@ final class LoraFile {
             throw new UserError(file + ": tensor '" + key + "' is no LoRA of a known form; DoRA, LoHa and LoKr are not "
                     + "supported");
         }
+        if (!value.isfinite().all()) {
+            throw new UserError(file + ": tensor '" + key + "' holds values that are not finite; the file is damaged");
+        }
         Change c = change(m.group(1));
         if (IS_DOWN.matcher(key).matches()) {
             c.down = value;

@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -38,7 +39,8 @@ public record PipelineOrigin(Json index, Map<String, Json> configs, Map<String, 
         tokenizers = Map.copyOf(tokenizers);
     }
 
-    static PipelineOrigin of(PipelineFolder f) {
+    /** What a folder that was loaded is written again from. */
+    public static PipelineOrigin of(PipelineFolder f) {
         Map<String, Json> configs = new LinkedHashMap<>();
         Map<String, Path> tokenizers = new LinkedHashMap<>();
         PARTS.stream()
@@ -101,7 +103,8 @@ public record PipelineOrigin(Json index, Map<String, Json> configs, Map<String, 
             try (Scope s = Scope.open()) {
                 Map<String, Tensor> tensors = new LinkedHashMap<>(w.all());
                 if (dtype != null) {
-                    tensors.replaceAll((name, t) -> t.dtype().isFloating() ? t.detach().to(dtype) : t);
+                    tensors.replaceAll(
+                            (name, t) -> t.dtype().isFloating() ? t.detach().to(dtype) : t);
                 }
                 Safetensors.write(folder.resolve(part).resolve(file), tensors);
             }
@@ -121,6 +124,12 @@ public record PipelineOrigin(Json index, Map<String, Json> configs, Map<String, 
             Path config = e.getValue().resolve("tokenizer_config.json");
             Json j = Files.exists(config) ? Json.read(config) : Json.empty();
             all = all.with(e.getKey(), List.of("transformers", j.get("tokenizer_class", "CLIPTokenizer")));
+        }
+        for (String part : index.keys()) {
+            // Parts that are not ours, such as a safety checker, are not written: readers must not look for them.
+            if (index.isArray(part) && index.size(part, 0) == 2 && !Files.isDirectory(folder.resolve(part))) {
+                all = all.with(part, Arrays.asList(null, null));
+            }
         }
         text(folder.resolve("model_index.json"), all.toString());
     }

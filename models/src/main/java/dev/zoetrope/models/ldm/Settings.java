@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param boxShare share of the steps, from the first, in which boxes steer
  * @param framing of SDXL; null for a picture of exactly this size
  * @param tiled whether pictures larger than those trained on go through the autoencoder in tiles
+ * @param deepEvery steps from one computation of the deep levels of the network to the next; 1 for all
  */
 public record Settings(
         String prompt,
@@ -35,13 +36,15 @@ public record Settings(
         List<Box> boxes,
         double boxShare,
         @Nullable Framing framing,
-        boolean tiled) {
+        boolean tiled,
+        int deepEvery) {
     /** As which part of which picture SDXL was shown such pictures in training. */
     public record Framing(int originalHeight, int originalWidth, int top, int left) {}
 
     public Settings {
         Check.positive(count, "count");
         Check.positive(steps, "steps");
+        Check.positive(deepEvery, "cache_steps");
         Check.between(0, 1, rescale, "guidance_rescale");
         Check.between(0, 1, boxShare, "scheduled_sampling_beta");
         if (width < 0 || height < 0) {
@@ -55,31 +58,31 @@ public record Settings(
 
     /** One picture of the size trained on, 50 steps, guidance 7.5. */
     public static Settings of(String prompt) {
-        return new Settings(prompt, null, 1, 0, 0, 50, 7.5, 0, 0, 0, List.of(), 0.3, null, false);
+        return new Settings(prompt, null, 1, 0, 0, 50, 7.5, 0, 0, 0, List.of(), 0.3, null, false, 1);
     }
 
     public Settings withNegative(@Nullable String value) {
         return new Settings(
                 prompt, value, count, width, height, steps, guidance, rescale, clipSkip, eta, boxes, boxShare, framing,
-                tiled);
+                tiled, deepEvery);
     }
 
     public Settings withCount(int value) {
         return new Settings(
                 prompt, negative, value, width, height, steps, guidance, rescale, clipSkip, eta, boxes, boxShare,
-                framing, tiled);
+                framing, tiled, deepEvery);
     }
 
     public Settings withSize(int newWidth, int newHeight) {
         return new Settings(
                 prompt, negative, count, newWidth, newHeight, steps, guidance, rescale, clipSkip, eta, boxes, boxShare,
-                framing, tiled);
+                framing, tiled, deepEvery);
     }
 
     public Settings withSteps(int value) {
         return new Settings(
                 prompt, negative, count, width, height, value, guidance, rescale, clipSkip, eta, boxes, boxShare,
-                framing, tiled);
+                framing, tiled, deepEvery);
     }
 
     public Settings withGuidance(double value, double newRescale) {
@@ -97,36 +100,43 @@ public record Settings(
                 boxes,
                 boxShare,
                 framing,
-                tiled);
+                tiled,
+                deepEvery);
     }
 
     public Settings withClipSkip(int value) {
         return new Settings(
                 prompt, negative, count, width, height, steps, guidance, rescale, value, eta, boxes, boxShare, framing,
-                tiled);
+                tiled, deepEvery);
     }
 
     public Settings withEta(double value) {
         return new Settings(
                 prompt, negative, count, width, height, steps, guidance, rescale, clipSkip, value, boxes, boxShare,
-                framing, tiled);
+                framing, tiled, deepEvery);
     }
 
     public Settings withBoxes(List<Box> value, double share) {
         return new Settings(
                 prompt, negative, count, width, height, steps, guidance, rescale, clipSkip, eta, value, share, framing,
-                tiled);
+                tiled, deepEvery);
     }
 
     public Settings withFraming(@Nullable Framing value) {
         return new Settings(
                 prompt, negative, count, width, height, steps, guidance, rescale, clipSkip, eta, boxes, boxShare, value,
-                tiled);
+                tiled, deepEvery);
     }
 
     public Settings withTiles(boolean value) {
         return new Settings(
                 prompt, negative, count, width, height, steps, guidance, rescale, clipSkip, eta, boxes, boxShare,
-                framing, value);
+                framing, value, deepEvery);
+    }
+
+    public Settings withDeepEvery(int value) {
+        return new Settings(
+                prompt, negative, count, width, height, steps, guidance, rescale, clipSkip, eta, boxes, boxShare,
+                framing, tiled, value);
     }
 }

@@ -4,6 +4,7 @@ import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.models.unet.Condition;
 import dev.zoetrope.models.unet.ConditionalUnet;
+import dev.zoetrope.models.unet.DeepCache;
 import dev.zoetrope.models.vae.AutoencoderKl;
 import dev.zoetrope.schedulers.Denoising;
 import dev.zoetrope.schedulers.Draws;
@@ -36,12 +37,16 @@ import org.jspecify.annotations.Nullable;
 public final class StableDiffusion implements AutoCloseable {
     private static final int BOX_SLOTS = 30;
 
+    /** Latents of a batch, both halves under guidance counted, up to which it goes through the network at once. */
+    private static final long POSITIONS_AT_ONCE = 8 * 64 * 64;
+
     /**
      * What a pipeline consists of.
      *
      * @param origin configurations and files that the parts came from
      * @param lowResolution noises the picture that is enlarged; null in pipelines that do not enlarge
      * @param zeroNegative whether SDXL's features of no text are zeros, and not those of an empty text
+     * @param streamed whether the network holds only one level of its weights at a time
      */
     public record Parts(
             Scheduler scheduler,
@@ -50,7 +55,8 @@ public final class StableDiffusion implements AutoCloseable {
             ConditionalUnet unet,
             AutoencoderKl vae,
             @Nullable NoiseTable lowResolution,
-            boolean zeroNegative) {}
+            boolean zeroNegative,
+            boolean streamed) {}
 
     private final Scheduler scheduler;
     private final PipelineOrigin origin;
@@ -59,6 +65,7 @@ public final class StableDiffusion implements AutoCloseable {
     private final AutoencoderKl vae;
     private final @Nullable NoiseTable lowResolution;
     private final boolean zeroNegative;
+    private final boolean streamed;
 
     public StableDiffusion(Parts parts) {
         scheduler = parts.scheduler;
@@ -68,6 +75,7 @@ public final class StableDiffusion implements AutoCloseable {
         vae = parts.vae;
         lowResolution = parts.lowResolution;
         zeroNegative = parts.zeroNegative;
+        streamed = parts.streamed;
     }
 
     /**
@@ -75,7 +83,17 @@ public final class StableDiffusion implements AutoCloseable {
      * descendants, with CLIP's tokenizer in a folder {@code tokenizer} beside it.
      */
     public static StableDiffusion load(Path folder) {
+        return load(folder, false);
+    }
+
+    /** @param lowMemory whether the network's weights are read level by level in each step; guidance then takes two passes */
+    public static StableDiffusion load(Path folder, boolean lowMemory) {
         if (Files.isRegularFile(folder)) {
+            if (lowMemory) {
+                throw new UserError(
+                        folder + ": weights in one file are not read level by level; write them as a folder "
+                                + "first, with zoetrope export");
+            }
             return new StableDiffusion(SingleFile.load(folder)).checked(folder);
         }
         PipelineFolder f = PipelineFolder.open(folder);
@@ -96,7 +114,10 @@ public final class StableDiffusion implements AutoCloseable {
         try {
             Prompts prompts = Prompts.load(f, xl);
             open.add(prompts);
-            ConditionalUnet unet = ConditionalUnet.load(f.part("unet"));
+            Path network = f.part("unet");
+            ConditionalUnet unet = lowMemory
+                    ? ConditionalUnet.stream(network, w -> PipelineFolder.requireFinite(network.toString(), w))
+                    : ConditionalUnet.load(network);
             open.add(unet);
             AutoencoderKl vae = AutoencoderKl.load(f.part("vae"));
             open.add(vae);
@@ -107,7 +128,8 @@ public final class StableDiffusion implements AutoCloseable {
                             unet,
                             vae,
                             low,
-                            f.index().get("force_zeros_for_empty_prompt", xl)))
+                            f.index().get("force_zeros_for_empty_prompt", xl),
+                            lowMemory))
                     .checked(folder);
         } catch (RuntimeException e) {
             open.forEach(StableDiffusion::closeQuietly);
@@ -116,7 +138,9 @@ public final class StableDiffusion implements AutoCloseable {
     }
 
     private StableDiffusion checked(Path source) {
-        PipelineFolder.requireFinite(source.resolve("unet").toString(), unet.weights());
+        weights()
+                .forEach((part, w) ->
+                        PipelineFolder.requireFinite(source.resolve(part).toString(), w));
         PipelineFolder.requireFinite(source.resolve("vae").toString(), vae.weights());
         return this;
     }
@@ -131,7 +155,7 @@ public final class StableDiffusion implements AutoCloseable {
 
     /** The same pipeline with another scheduler; they share their parts, and closing one closes both. */
     public StableDiffusion with(Scheduler other) {
-        return new StableDiffusion(new Parts(other, origin, prompts, unet, vae, lowResolution, zeroNegative));
+        return new StableDiffusion(new Parts(other, origin, prompts, unet, vae, lowResolution, zeroNegative, streamed));
     }
 
     /**
@@ -171,9 +195,22 @@ public final class StableDiffusion implements AutoCloseable {
      * appears complete or not at all.
      */
     public void save(Path folder) {
+        save(folder, null);
+    }
+
+    /** @param dtype of all that is floating in the files; null for what each tensor has */
+    public void save(Path folder, @Nullable DType dtype) {
+        requireHeld("saved");
         Map<String, Weights> all = weights();
         all.put("vae", vae.weights());
-        origin.write(folder, all);
+        origin.write(folder, all, dtype);
+    }
+
+    private void requireHeld(String what) {
+        if (streamed) {
+            throw new UserError("weights that are read level by level (low memory) cannot be " + what
+                    + "; write the pipeline with its LoRAs as a folder first, with zoetrope export");
+        }
     }
 
     /** Whether the network was made to repaint, and takes a mask and the rest of the picture beside the noise. */
@@ -211,9 +248,10 @@ public final class StableDiffusion implements AutoCloseable {
         Settings s = sized(settings);
         try (Autograd.Mode off = Autograd.off();
                 Scope scope = Scope.open();
+                DeepCache cache = new DeepCache(s.deepEvery());
                 Run run = scheduler.start(plan(s, 0))) {
             Tensor start = noise(s, draws).mul(run.initialScale());
-            Denoising.Network network = network(s, features, run, null, null);
+            Denoising.Network network = network(s, features, run, null, null, cache);
             return scope.keep(decode(s, Denoising.run(run, start, network, draws, observer)));
         }
     }
@@ -230,10 +268,12 @@ public final class StableDiffusion implements AutoCloseable {
         Settings s = settings.withSize((int) picture.size(3), (int) picture.size(2));
         try (Autograd.Mode off = Autograd.off();
                 Scope scope = Scope.open();
+                DeepCache cache = new DeepCache(s.deepEvery());
                 Run run = scheduler.start(plan(s, begin(s, strength)))) {
             Tensor clean = encoded(picture, draws).repeat(s.count(), 1, 1, 1);
             Tensor start = run.addNoise(clean, noise(s, draws), run.timestep());
-            return scope.keep(decode(s, Denoising.run(run, start, network(s, run, null), draws, observer)));
+            return scope.keep(
+                    decode(s, Denoising.run(run, start, network(s, null, run, null, null, cache), draws, observer)));
         }
     }
 
@@ -252,6 +292,7 @@ public final class StableDiffusion implements AutoCloseable {
         Settings s = settings.withSize((int) picture.size(3), (int) picture.size(2));
         try (Autograd.Mode off = Autograd.off();
                 Scope scope = Scope.open();
+                DeepCache cache = new DeepCache(s.deepEvery());
                 Run run = scheduler.start(plan(s, begin(s, strength)))) {
             boolean pure = strength == 1;
             // The order of drawing is the reference's: the picture, the noise, what the mask leaves of the picture.
@@ -265,7 +306,8 @@ public final class StableDiffusion implements AutoCloseable {
             Tensor beside = repaints() ? Tensor.cat(1, small, rest).repeat(s.count(), 1, 1, 1) : null;
             Denoising.Anchor anchor =
                     repaints() || clean == null ? Denoising.Anchor.NONE : (r, x) -> held(r, x, clean, noise, small);
-            return scope.keep(decode(s, Denoising.run(run, start, network(s, run, beside), draws, anchor, observer)));
+            return scope.keep(decode(
+                    s, Denoising.run(run, start, network(s, null, run, beside, null, cache), draws, anchor, observer)));
         }
     }
 
@@ -290,6 +332,7 @@ public final class StableDiffusion implements AutoCloseable {
         Settings s = settings.withSize((int) picture.size(3) * factor(), (int) picture.size(2) * factor());
         try (Autograd.Mode off = Autograd.off();
                 Scope scope = Scope.open();
+                DeepCache cache = new DeepCache(s.deepEvery());
                 Run run = scheduler.start(plan(s, 0))) {
             Tensor level = Tensor.of(new long[] {noiseLevel}, 1);
             Tensor noised = lowResolution.addNoise(picture, draws.draw(picture.shape()), level);
@@ -299,7 +342,7 @@ public final class StableDiffusion implements AutoCloseable {
                     Denoising.run(
                             run,
                             start,
-                            network(s, null, run, noised.repeat(s.count(), 1, 1, 1), noiseLevel),
+                            network(s, null, run, noised.repeat(s.count(), 1, 1, 1), noiseLevel, cache),
                             draws,
                             observer)));
         }
@@ -307,12 +350,13 @@ public final class StableDiffusion implements AutoCloseable {
 
     // ---- the network under guidance ----
 
-    private Denoising.Network network(Settings s, Run run, @Nullable Tensor beside) {
-        return network(s, null, run, beside, null);
-    }
-
     private Denoising.Network network(
-            Settings s, @Nullable Tensor features, Run run, @Nullable Tensor beside, @Nullable Integer level) {
+            Settings s,
+            @Nullable Tensor features,
+            Run run,
+            @Nullable Tensor beside,
+            @Nullable Integer level,
+            DeepCache cache) {
         Guidance guidance = new Guidance(s.guidance(), s.rescale());
         boolean guided = guidance.isOn() && unet.config().time().guidanceWidth() == 0;
         int rows = guided ? 2 * s.count() : s.count();
@@ -329,9 +373,28 @@ public final class StableDiffusion implements AutoCloseable {
             if (more != null) {
                 x = Tensor.cat(1, x, more);
             }
-            Tensor both = unet.forward(x, Tensor.full(timestep, rows), run.calls() < boxedCalls ? boxed : plain);
+            cache.nextStep();
+            Tensor both = predicted(x, timestep, run.calls() < boxedCalls ? boxed : plain, guided, cache);
             return guided ? guidance.of(both) : both;
         };
+    }
+
+    /** Both halves under guidance in one pass, or in two where one would take much memory. */
+    private Tensor predicted(Tensor x, double timestep, Condition condition, boolean guided, DeepCache cache) {
+        long rows = x.size(0);
+        boolean twice = guided && (streamed || rows * x.size(2) * x.size(3) > POSITIONS_AT_ONCE);
+        if (!twice) {
+            return unet.forward(x, Tensor.full(timestep, rows), condition, cache);
+        }
+        List<Tensor> halves = new ArrayList<>();
+        for (long from = 0; from < rows; from += rows / 2) {
+            halves.add(unet.forward(
+                    x.narrow(0, from, rows / 2),
+                    Tensor.full(timestep, rows / 2),
+                    condition.rows(from, rows / 2),
+                    cache));
+        }
+        return Tensor.cat(0, halves);
     }
 
     private Condition condition(Settings s, @Nullable Tensor features, boolean guided, int rows) {
@@ -469,6 +532,7 @@ public final class StableDiffusion implements AutoCloseable {
      * @param strength factor on its changes
      */
     public void addLora(Path file, double strength) {
+        requireHeld("changed by a LoRA");
         try (Scope s = Scope.open()) {
             LoraFile.read(file).addTo(weights(), strength);
         }

@@ -55,4 +55,20 @@ public record Condition(
     public Condition withObjects(@Nullable Tensor value) {
         return new Condition(text, textMask, labels, pooledText, sizes, guidance, value);
     }
+
+    /** That of some samples of the batch. */
+    public Condition rows(long from, long count) {
+        return new Condition(
+                some(text, from, count),
+                some(textMask, from, count),
+                some(labels, from, count),
+                some(pooledText, from, count),
+                some(sizes, from, count),
+                some(guidance, from, count),
+                some(objects, from, count));
+    }
+
+    private static @Nullable Tensor some(@Nullable Tensor all, long from, long count) {
+        return all == null ? null : all.narrow(0, from, count);
+    }
 }

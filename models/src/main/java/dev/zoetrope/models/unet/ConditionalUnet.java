@@ -1,6 +1,7 @@
 package dev.zoetrope.models.unet;
 
 import dev.zoetrope.checkpoint.Check;
+import dev.zoetrope.checkpoint.Checkpoint;
 import dev.zoetrope.checkpoint.Init;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Pretrained;
@@ -24,6 +25,8 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -284,7 +287,17 @@ public final class ConditionalUnet implements AutoCloseable {
     private final Conv2d convOut;
     private final @Nullable BoxProjection boxes;
 
+    /** How a level comes by its weights. */
+    @FunctionalInterface
+    private interface Holder {
+        Level hold(String path, Function<Weights, Level> build);
+    }
+
     public ConditionalUnet(Config c, Weights w) {
+        this(c, w, (path, build) -> build.apply(w.at(path)));
+    }
+
+    private ConditionalUnet(Config c, Weights w, Holder levelsBy) {
         weights = w;
         config = c;
         Time t = c.time;
@@ -304,26 +317,17 @@ public final class ConditionalUnet implements AutoCloseable {
         int levels = c.channels.size();
         for (int i = 0; i < levels; i++) {
             int in = c.channels.get(Math.max(i - 1, 0));
-            down.add(Level.down(
-                    plan(c, c.down.get(i), in, 0, c.layers.get(i), i, i + 1 < levels, c.text.layers.get(i)),
-                    w.at("down_blocks").at(i)));
+            Level.Plan plan = plan(c, c.down.get(i), in, 0, c.layers.get(i), i, i + 1 < levels, c.text.layers.get(i));
+            down.add(levelsBy.hold("down_blocks." + i, at -> Level.down(plan, at)));
         }
-        middle = c.middle.isEmpty() ? null : middle(c, w.at("mid_block"));
+        middle = c.middle.isEmpty() ? null : levelsBy.hold("mid_block", at -> middle(c, at));
         for (int i = 0; i < levels; i++) {
             int level = levels - 1 - i;
             int in = c.channels.get(Math.min(level + 1, levels - 1));
             int skip = c.channels.get(Math.max(level - 1, 0));
-            up.add(Level.up(
-                    plan(
-                            c,
-                            c.up.get(i),
-                            in,
-                            skip,
-                            c.layers.get(level) + 1,
-                            level,
-                            level > 0,
-                            c.text.risingLayers.get(i)),
-                    w.at("up_blocks").at(i)));
+            Level.Plan plan = plan(
+                    c, c.up.get(i), in, skip, c.layers.get(level) + 1, level, level > 0, c.text.risingLayers.get(i));
+            up.add(levelsBy.hold("up_blocks." + i, at -> Level.up(plan, at)));
         }
         convNormOut = new GroupNorm(w.at("conv_norm_out"), c.style.groups(), first, c.style.eps());
         convOut = new Conv2d(w.at("conv_out"), first, c.outChannels, c.kernelOut, 1, (c.kernelOut - 1) / 2);
@@ -334,6 +338,29 @@ public final class ConditionalUnet implements AutoCloseable {
     /** The folder of a network, such as {@code unet} of a pipeline. */
     public static ConditionalUnet load(Path folder) {
         return Pretrained.load(folder, (json, w) -> new ConditionalUnet(Config.of(json), w));
+    }
+
+    /**
+     * The same, with the weights of one level at a time in memory: each step reads them from the file, which the system
+     * keeps in its cache as long as there is room.
+     *
+     * @param check is shown all weights once, level by level
+     */
+    public static ConditionalUnet stream(Path folder, Consumer<Weights> check) {
+        return Pretrained.load(
+                folder,
+                (json, w) -> new ConditionalUnet(Config.of(json), w, (path, build) -> {
+                    try (Weights once = w.at(path)) { // what is missing or damaged is said now
+                        Level unused = build.apply(once);
+                        check.accept(once);
+                    }
+                    return pass -> {
+                        try (Checkpoint file = Checkpoint.open(folder);
+                                Weights again = Weights.load(file)) {
+                            build.apply(again.at(path)).run(pass);
+                        }
+                    };
+                }));
     }
 
     private static Level.Plan plan(
@@ -435,6 +462,20 @@ public final class ConditionalUnet implements AutoCloseable {
 
     /** As the other; {@code watch} is handed what named parts make, as long as it lives. */
     public Tensor forward(Tensor sample, Tensor timesteps, Condition condition, BiConsumer<String, Tensor> watch) {
+        return forward(sample, timesteps, condition, watch, null);
+    }
+
+    /** As the first; in steps that are not full, levels below the top one answer what they did before. */
+    public Tensor forward(Tensor sample, Tensor timesteps, Condition condition, DeepCache cache) {
+        return forward(sample, timesteps, condition, (name, t) -> {}, up.size() > 1 ? cache : null);
+    }
+
+    private Tensor forward(
+            Tensor sample,
+            Tensor timesteps,
+            Condition condition,
+            BiConsumer<String, Tensor> watch,
+            @Nullable DeepCache cache) {
         Check.shape(sample.shape(), "sample", -1, config.inChannels, -1, -1);
         try (Scope s = Scope.open()) {
             Tensor time = time(timesteps, condition.guidance());
@@ -446,11 +487,21 @@ public final class ConditionalUnet implements AutoCloseable {
             pass.step(convIn::forward);
             pass.watched("conv_in");
             pass.remember();
-            down.forEach(level -> level.run(pass));
-            if (middle != null) {
-                middle.run(pass);
+            int last = up.size() - 1;
+            if (cache == null || cache.isFull()) {
+                down.forEach(level -> level.run(pass));
+                if (middle != null) {
+                    middle.run(pass);
+                }
+                up.subList(0, last).forEach(level -> level.run(pass));
+                if (cache != null) {
+                    cache.keep(pass.x());
+                }
+            } else {
+                down.get(0).run(pass);
+                pass.resume(cache.take());
             }
-            up.forEach(level -> level.run(pass));
+            up.get(last).run(pass);
             return s.keep(Steps.run(pass.x(), convNormOut, config.style.act()::of, convOut));
         }
     }

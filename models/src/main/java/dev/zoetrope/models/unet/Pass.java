@@ -72,6 +72,13 @@ final class Pass {
         skip.close();
     }
 
+    /** Goes on from what deep levels made of it before, and drops what was left for them last. */
+    void resume(Tensor made) {
+        skips.removeLast().close();
+        x = made;
+        held = true;
+    }
+
     /** The next that was left, whose size the way up must come to. */
     Tensor next() {
         return skips.getLast();
