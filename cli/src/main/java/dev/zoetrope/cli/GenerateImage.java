@@ -42,10 +42,12 @@ import picocli.CommandLine.TypeConversionException;
         name = "image",
         sortOptions = false,
         description = {
-            "Make pictures with a diffusion model; without --model with a small built-in one, which knows only Carousel.",
+            "Make pictures with a diffusion model; without --model with a small built-in one, which knows only"
+                    + " Carousel.",
             "  zoetrope generate image \"a fox on a blue background\" -o fox.png",
             "  zoetrope generate image --class fox --count 8 -o foxes.png",
-            "  zoetrope generate image \"a sneaker\" --model stable-diffusion-v1-5/stable-diffusion-v1-5 -o sneaker.png",
+            "  zoetrope generate image \"a sneaker\" --model stable-diffusion-v1-5/stable-diffusion-v1-5 -o"
+                    + " sneaker.png",
             "  zoetrope generate image \"in watercolour\" --init photo.png --strength 0.6 --model DIR -o painted.png",
             "  zoetrope generate image \"a hat\" --init photo.png --mask mask.png --model DIR -o hat.png"
         })
@@ -64,6 +66,9 @@ final class GenerateImage implements Callable<Integer> {
 
     @Mixin
     private PictureModelOption model;
+
+    @Mixin
+    private LoraOption loras;
 
     @Parameters(arity = "0..1", paramLabel = "PROMPT", description = "What is to be seen, of models that read it.")
     private String prompt = "";
@@ -143,12 +148,6 @@ final class GenerateImage implements Callable<Integer> {
     @Option(names = "--unconditional", description = "Whatever comes, by the built-in model of this kind.")
     private boolean unconditional;
 
-    @Option(
-            names = "--lora",
-            paramLabel = "FILE[:X]",
-            description = "A LoRA and its strength (default: 1); may be repeated.")
-    private List<String> loras = new ArrayList<>();
-
     @Option(names = "--clip-skip", paramLabel = "N", description = "Last layers of the text encoder to leave out.")
     private int clipSkip;
 
@@ -156,6 +155,18 @@ final class GenerateImage implements Callable<Integer> {
             names = "--tiled",
             description = "Decode in tiles: pictures larger than those trained on take no more memory.")
     private boolean tiled;
+
+    @Option(
+            names = "--cache-steps",
+            paramLabel = "N",
+            description =
+                    "Compute the deep layers of a U-Net every N steps only: faster, a little less exact (default: 1).")
+    private int cacheSteps = 1;
+
+    @Option(
+            names = "--low-memory",
+            description = "Read the U-Net's weights from the files level by level in each step, of Stable Diffusion.")
+    private boolean lowMemory;
 
     @Option(
             names = "--preview",
@@ -177,16 +188,16 @@ final class GenerateImage implements Callable<Integer> {
         try (Stop stop = new Stop("stopping ...", err)) {
             List<GeneratedImage> made;
             if (init == null) {
-                try (TextToImage task = fast.load(() -> TextToImage.load(folder))) {
-                    loras(task::addLora);
+                try (TextToImage task = fast.load(() -> TextToImage.load(folder, lowMemory))) {
+                    loras.addTo(task::addLora);
                     ImageRequest r = request(task.defaults(prompt));
                     made = watched(r, stop, err, task::generate);
                 }
             } else {
                 Image picture = Images.read(init);
                 Image repainted = mask == null ? null : Images.read(mask);
-                try (ImageToImage task = fast.load(() -> ImageToImage.load(folder))) {
-                    loras(task::addLora);
+                try (ImageToImage task = fast.load(() -> ImageToImage.load(folder, lowMemory))) {
+                    loras.addTo(task::addLora);
                     ImageRequest r = request(task.defaults(prompt));
                     double s = strength != null ? strength : mask == null ? 0.8 : 1;
                     made = watched(
@@ -237,6 +248,7 @@ final class GenerateImage implements Callable<Integer> {
                 .withCount(count)
                 .withClipSkip(clipSkip)
                 .withTiles(tiled)
+                .withDeepEvery(cacheSteps)
                 .withBoxes(boxes, defaults.settings().boxShare());
         s = steps == null ? s : s.withSteps(steps);
         s = guidance == null ? s : s.withGuidance(guidance, s.rescale());
@@ -245,22 +257,6 @@ final class GenerateImage implements Callable<Integer> {
                 .withLabel(label)
                 .withScheduler(scheduler)
                 .withSeed(seed != null ? seed : ThreadLocalRandom.current().nextInt(Integer.MAX_VALUE));
-    }
-
-    /** Adds a LoRA to a model. */
-    private interface Adder {
-        void add(Path file, double strength);
-    }
-
-    private void loras(Adder model) {
-        Pattern form = Pattern.compile("(.+?)(?::(-?\\d+(?:\\.\\d+)?))?");
-        for (String lora : loras) {
-            Matcher m = form.matcher(lora);
-            if (!m.matches()) {
-                throw new UserError("--lora '" + lora + "' is not FILE or FILE:STRENGTH");
-            }
-            model.add(Path.of(m.group(1)), m.group(2) == null ? 1 : Double.parseDouble(m.group(2)));
-        }
     }
 
     private List<GeneratedImage> watched(

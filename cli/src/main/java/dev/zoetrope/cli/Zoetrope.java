@@ -34,6 +34,7 @@ import picocli.CommandLine.Spec;
             Annotate.class,
             Curate.class,
             UpscalePicture.class,
+            ExportPipeline.class,
             Tokenize.class,
             Detokenize.class,
             Train.class,

@@ -9,6 +9,7 @@ import dev.zoetrope.training.judge.JudgeTraining;
 import dev.zoetrope.training.pictures.AutoencoderTraining;
 import dev.zoetrope.training.pictures.DdpmTraining;
 import dev.zoetrope.training.pictures.LatentDiffusionTraining;
+import dev.zoetrope.training.pictures.LoraTraining;
 import dev.zoetrope.training.recaption.RecaptionTraining;
 import dev.zoetrope.training.sam.SamTraining;
 import dev.zoetrope.training.seeing.PairTraining;
@@ -32,6 +33,7 @@ public final class Training {
             entry("autoencoder", AutoencoderTraining::run),
             entry("ddpm", DdpmTraining::run),
             entry("ldm", LatentDiffusionTraining::run),
+            entry("lora", LoraTraining::run),
             entry("blip2", Blip2Training::run),
             entry("clip", PairTraining::run),
             entry("dit", DitTraining::run),

@@ -3,6 +3,7 @@ package dev.zoetrope.training.pictures;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.zoetrope.media.Image;
+import dev.zoetrope.media.Images;
 import dev.zoetrope.models.ldm.Settings;
 import dev.zoetrope.models.vae.VqModel;
 import dev.zoetrope.tasks.ImageListener;
@@ -13,6 +14,8 @@ import dev.zoetrope.training.TrainingListener;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -85,7 +88,105 @@ class PictureTrainingTest {
                                 .formatted(autoencoder)
                         + DATA);
 
-        assertThat(picture(model, "a fox on a blue background", "").height()).isEqualTo(16);
+        String prompt = "a fox on a blue background";
+        Image plain = picture(model, prompt, "");
+        assertThat(plain.height()).isEqualTo(16);
+        assertThat(drawn(model, true, 1, prompt)).isEqualTo(plain);
+        assertThat(drawn(model, false, 2, prompt)).isNotEqualTo(plain);
+        fineTuned(model, plain, prompt);
+    }
+
+    private static Image drawn(Path model, boolean lowMemory, int cacheSteps, String prompt) {
+        try (TextToImage task = TextToImage.load(model, lowMemory)) {
+            Settings s = task.defaults(prompt).settings().withSteps(2).withDeepEvery(cacheSteps);
+            return task.generate(ImageRequest.of(s), ImageListener.NONE).get(0).image();
+        }
+    }
+
+    /** By a LoRA under one prompt, with a prior that the pipeline draws itself; merged it draws what it draws beside. */
+    private void fineTuned(Path pipeline, Image plain, String prompt) throws IOException {
+        Path model = trained(
+                "lora",
+                """
+                system: lora
+                pipeline: %s
+                data: {path: %s, size: 16x16, batch: 2}
+                lora: {rank: 2, alpha: 4, text_encoder: true}
+                prior: {prompt: a fox, count: 2}
+                train: {steps: 3, workers: 2, prompt: a photo of sks fox, rate: 0.1, warmup: 1, sample_every: 3}
+                """
+                        .formatted(pipeline, people()));
+        Path lora = model.resolve("pytorch_lora_weights.safetensors");
+        Path merged = folder.resolve("merged");
+        Image beside;
+        try (TextToImage task = TextToImage.load(pipeline)) {
+            task.addLora(lora, 1);
+            Settings s = task.defaults(prompt).settings().withSteps(2);
+            beside =
+                    task.generate(ImageRequest.of(s), ImageListener.NONE).get(0).image();
+            task.save(merged, false);
+        }
+        assertThat(beside).isNotEqualTo(plain);
+        assertThat(picture(merged, prompt, "")).isEqualTo(beside);
+        assertThat(pipeline.resolveSibling("samples.png")).exists();
+    }
+
+    /** A folder as people have it, with a picture that is none and one of another shape. */
+    private Path people() throws IOException {
+        Path data = Files.createDirectories(folder.resolve("people"));
+        StringBuilder list = new StringBuilder();
+        for (int i = 0; i < 5; i++) {
+            Images.write(Image.filled(20 + i, 30, 0x203040 * i), data.resolve(i + ".png"));
+            list.append("{\"file_name\": \"")
+                    .append(i)
+                    .append(".png\", \"text\": \"Picture number ")
+                    .append(i)
+                    .append("\", \"label\": \"")
+                    .append(i % 2 == 0 ? "even" : "odd")
+                    .append("\"}\n");
+        }
+        Files.writeString(data.resolve("3.png"), "no picture");
+        Files.writeString(data.resolve("metadata.jsonl"), list);
+        return data;
+    }
+
+    @Test
+    void onPeoplesPicturesABrokenOneIsSkippedAndARunThatGoesOnTakesTheSameSteps() throws IOException {
+        String recipe =
+                """
+                system: ddpm
+                model: {block_out_channels: [8, 8], layers_per_block: 1, norm_num_groups: 4, attention_head_dim: 4,
+                        down_block_types: [DownBlock2D, AttnDownBlock2D], up_block_types: [AttnUpBlock2D, UpBlock2D]}
+                scheduler: {prediction_type: v_prediction}
+                train: {steps: 4, workers: 1, classes: true, save_every: 1}
+                data: {path: %s, size: 16x16, batch: 3, flip: true}
+                """
+                        .formatted(people());
+        List<String> told = new ArrayList<>();
+        TrainingListener listener = new TrainingListener() {
+            @Override
+            public void message(String text) {
+                told.add(text);
+            }
+        };
+        Path file = Files.writeString(folder.resolve("people.yaml"), recipe);
+        Path whole = folder.resolve("whole");
+        assertThat(Training.run(file, Map.of(), whole, false, listener)).isTrue();
+        assertThat(told).anyMatch(t -> t.contains("skipped") && t.contains("3.png"));
+        assertThat(told).anyMatch(t -> t.contains("pictures that could not be read"));
+
+        Path parts = folder.resolve("parts");
+        TrainingListener stopping = new TrainingListener() {
+            @Override
+            public boolean step(long step, long steps) {
+                return step < 3;
+            }
+        };
+        assertThat(Training.run(file, Map.of(), parts, false, stopping)).isFalse();
+        assertThat(Training.run(file, Map.of(), parts, true, new TrainingListener() {}))
+                .isTrue();
+        String weights = "model/unet/diffusion_pytorch_model.safetensors";
+        assertThat(parts.resolve(weights)).hasSameBinaryContentAs(whole.resolve(weights));
     }
 
     @Test
