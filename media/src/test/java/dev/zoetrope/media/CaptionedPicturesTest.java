@@ -41,8 +41,11 @@ class CaptionedPicturesTest {
         Files.write(Files.createDirectories(folder.resolve("sub")).resolve("b.png"), png(2));
         Files.writeString(
                 folder.resolve("metadata.jsonl"),
-                "{\"file_name\": \"a.png\", \"text\": \"one\"}\n\n"
-                        + "{\"file_name\": \"sub/b.png\", \"text\": \"two\", \"label\": 7}\n");
+                """
+                {"file_name": "a.png", "text": "one"}
+
+                {"file_name": "sub/b.png", "text": "two", "label": 7}
+                """);
 
         assertThat(captions(folder, -1)).containsExactly("|one|1", "7|two|2");
 
