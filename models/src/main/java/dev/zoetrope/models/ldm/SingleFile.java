@@ -27,8 +27,8 @@ import java.util.regex.Pattern;
 final class SingleFile {
     private static final Pattern NOT_PART =
             Pattern.compile("model_ema\\..*|(sqrt_|log_|posterior_|alphas_|betas|lvlb_).*|"
-                + "cond_stage_model\\.(logit_scale|transformer\\..*position_ids)|scale_factor|embedding_manager\\..*|"
-                + "first_stage_model\\.loss\\..*");
+                    + "cond_stage_model\\.(logit_scale|transformer\\..*position_ids)|scale_factor|embedding_manager\\..*|"
+                    + "first_stage_model\\.loss\\..*");
     private static final String UNET =
             """
             {"in_channels": %d, "out_channels": 4, "sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8}

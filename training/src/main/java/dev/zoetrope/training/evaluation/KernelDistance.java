@@ -33,13 +33,8 @@ public final class KernelDistance {
     private static double within(Tensor x) {
         double n = x.size(0);
         double all = kernel(x, x).sum().item();
-        double same = x.square()
-                .sum(1)
-                .div((double) x.size(1))
-                .add(1)
-                .pow(3)
-                .sum()
-                .item();
+        double same =
+                x.square().sum(1).div((double) x.size(1)).add(1).pow(3).sum().item();
         return (all - same) / (n * (n - 1));
     }
 

@@ -122,14 +122,14 @@ public final class PictureEvaluation {
         for (int i = 0; i < n; i += AT_ONCE) {
             int count = Math.min(AT_ONCE, n - i);
             // One class a batch: a model of classes draws it at once.
-            List<WorldObject> drawn = condition == Condition.CLASS
-                    ? List.of(objects.get(i / AT_ONCE % objects.size()))
-                    : objects;
+            List<WorldObject> drawn =
+                    condition == Condition.CLASS ? List.of(objects.get(i / AT_ONCE % objects.size())) : objects;
             List<Scene> scenes = scenes(world(drawn, JUDGE_SIDE), i, count);
             List<Image> pictures =
                     switch (condition) {
                         case NONE -> several(request("", i), count);
-                        case CLASS -> several(request("", i).withLabel(drawn.get(0).name()), count);
+                        case CLASS ->
+                            several(request("", i).withLabel(drawn.get(0).name()), count);
                         case CAPTION -> said(scenes, i);
                     };
             side = pictures.get(0).width();
@@ -141,7 +141,8 @@ public final class PictureEvaluation {
         Judged truth = rendered(0, side);
         Judged others = rendered(n, side);
         StringBuilder b = new StringBuilder();
-        b.append("| pictures | n | object | ground | object and ground | judge sure (> 0.9) | Frechet distance to true |\n");
+        b.append(
+                "| pictures | n | object | ground | object and ground | judge sure (> 0.9) | Frechet distance to true |\n");
         b.append("|---|---|---|---|---|---|---|\n");
         FrechetDistance.Normal reference = normal(truth);
         row(b, "true", others, FrechetDistance.between(reference, normal(others)), Condition.CAPTION);

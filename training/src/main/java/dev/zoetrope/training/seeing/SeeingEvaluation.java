@@ -97,7 +97,8 @@ public final class SeeingEvaluation {
         List<String> labels =
                 objects.stream().map(o -> o.names().get(0).indefinite()).toList();
         Embed model = Embed.load(folder);
-        try (ZeroShot task = ZeroShot.of(model, labels, List.of("a picture of {}", "a photo of {}", "a flat drawing of {}"))) {
+        try (ZeroShot task =
+                ZeroShot.of(model, labels, List.of("a picture of {}", "a photo of {}", "a flat drawing of {}"))) {
             StringBuilder b = new StringBuilder(String.format(
                     "%-28s %9s %9s %12s %12s%n", "pictures", "top-1", "top-5", "image->text", "text->image"));
             for (Split.Side side : List.of(Split.Side.SEEN, Split.Side.HELD_OUT)) {
