@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
 /** All models that are served. The weights of those used last stay in memory, within a budget. */
 final class Models implements AutoCloseable {
     private static final System.Logger LOG = System.getLogger(Models.class.getName());
-    private static final List<String> BUILT_IN = List.of(BuiltIn.SORA, BuiltIn.VIT, BuiltIn.CLIP, BuiltIn.SAM);
+    private static final List<String> BUILT_IN =
+            List.of(BuiltIn.SORA, BuiltIn.LDM, BuiltIn.VIT, BuiltIn.CLIP, BuiltIn.SAM, BuiltIn.CHAT);
 
     private final Map<String, Model> models = new LinkedHashMap<>();
     private final long budget;
