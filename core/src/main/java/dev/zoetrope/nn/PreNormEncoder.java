@@ -114,7 +114,7 @@ public final class PreNormEncoder {
         try (Scope s = Scope.open()) {
             Tensor y = x;
             for (Block block : blocks.subList(0, depth)) {
-                y = s.replace(y, block.forward(y, mask, causal));
+                y = s.replace(y, Recompute.block(z -> block.forward(z, mask, causal), y));
             }
             return s.keep(y);
         }
@@ -124,7 +124,7 @@ public final class PreNormEncoder {
     public List<Tensor> hiddenStates(Tensor x, @Nullable Tensor mask, boolean causal) {
         List<Tensor> r = new ArrayList<>(List.of(x));
         for (Block block : blocks) {
-            r.add(block.forward(r.get(r.size() - 1), mask, causal));
+            r.add(Recompute.block(z -> block.forward(z, mask, causal), r.get(r.size() - 1)));
         }
         return r;
     }

@@ -84,6 +84,12 @@ public final class ResnetBlock implements Module {
 
     /** @param embedding of time, {@code [B, time]}; null exactly where the network has none */
     public Tensor forward(Tensor x, @Nullable Tensor embedding) {
+        return embedding == null
+                ? Recompute.block(y -> run(y, null), x)
+                : Recompute.block((y, c) -> run(y, c.get(0)), x, embedding);
+    }
+
+    private Tensor run(Tensor x, @Nullable Tensor embedding) {
         try (Scope s = Scope.open()) {
             Act act = style.act;
             Tensor h = Steps.run(

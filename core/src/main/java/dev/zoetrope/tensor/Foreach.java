@@ -16,6 +16,13 @@ public final class Foreach {
         }
     }
 
+    /** {@code tensors += others}. */
+    public static void add(List<Tensor> tensors, List<Tensor> others) {
+        if (!tensors.isEmpty()) {
+            Boxed.run("_foreach_add_", "List", tensors, others, 1.0);
+        }
+    }
+
     /** Multiplies each by a number. */
     public static void mul(List<Tensor> tensors, double factor) {
         if (!tensors.isEmpty()) {

@@ -40,6 +40,11 @@ public final class Tensor implements AutoCloseable {
     private org.bytedeco.pytorch.@Nullable Tensor handle;
     private String name;
     private long @Nullable [] shapeWhenClosed;
+    // Only for parameters that several threads train, see GradientCopies.
+    private @Nullable GradientCopies copies;
+    private Tensor[] standIns = NONE;
+
+    private static final Tensor[] NONE = {};
 
     private Tensor(org.bytedeco.pytorch.Tensor handle, String name) {
         this.handle = handle;
@@ -1199,6 +1204,17 @@ public final class Tensor implements AutoCloseable {
         return g.defined() ? copyOf(name + ".grad", g) : null;
     }
 
+    /** Replaces the gradient by a tensor of the same shape and type, whose memory it then shares. */
+    public void setGrad(Tensor gradient) {
+        inPlace("grad", t -> t.mutable_grad().put(gradient.engine()), gradient);
+    }
+
+    /** Whom the threads of these copies see in place of this tensor; null copies for nobody. */
+    void standIns(@Nullable GradientCopies newCopies, Tensor... leaves) {
+        standIns = leaves;
+        copies = newCopies;
+    }
+
     public void zeroGrad() {
         org.bytedeco.pytorch.Tensor g = engine().mutable_grad();
         if (g.defined()) {
@@ -1239,6 +1255,13 @@ public final class Tensor implements AutoCloseable {
     // ---- inside the package ----
 
     org.bytedeco.pytorch.Tensor engine() {
+        GradientCopies c = copies;
+        if (c != null) {
+            int copy = c.current();
+            if (copy >= 0) {
+                return standIns[copy].engine();
+            }
+        }
         org.bytedeco.pytorch.Tensor t = handle;
         if (t == null) {
             throw new IllegalStateException("tensor " + describe() + " was closed: a result that outlives its scope is "

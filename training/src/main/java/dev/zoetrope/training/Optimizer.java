@@ -205,6 +205,21 @@ public final class Optimizer implements AutoCloseable {
         return r;
     }
 
+    /** What is kept of each parameter, as it ends the key of {@link #state}. */
+    List<String> suffixes() {
+        return rule instanceof Sgd ? List.of(VELOCITY) : List.of(STEP, MEAN, SQUARE);
+    }
+
+    /** The parameter that a key of {@link #state} belongs to. */
+    static String parameterOf(String key) {
+        return key.substring(0, key.lastIndexOf('.'));
+    }
+
+    /** What the state of a parameter is before its first step. */
+    static Tensor blank(String suffix, Tensor parameter) {
+        return suffix.equals(STEP) ? zeroSteps(parameter) : zerosLike(parameter);
+    }
+
     private static Tensor zerosLike(Tensor t) {
         return Tensor.zeros(t.dtype(), t.device(), t.shape());
     }
@@ -237,7 +252,7 @@ public final class Optimizer implements AutoCloseable {
 
     /** Goes on from the {@link #state} of an optimiser of the same rule and parameters; copies it. */
     public void restore(Map<String, Tensor> saved) {
-        List<String> suffixes = rule instanceof Sgd ? List.of(VELOCITY) : List.of(STEP, MEAN, SQUARE);
+        List<String> suffixes = suffixes();
         LinkedHashMap<String, Tensor> copies = new LinkedHashMap<>();
         try (Autograd.Mode off = Autograd.off();
                 Scope s = Scope.open()) {

@@ -3,6 +3,7 @@ package dev.zoetrope.training;
 import dev.zoetrope.checkpoint.AtomicFile;
 import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.checkpoint.Safetensors;
+import dev.zoetrope.tensor.ProcessGroup;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
 import java.io.IOException;
@@ -29,18 +30,29 @@ public final class RunFolder implements AutoCloseable {
     private static final String STATE = "state.json";
 
     private final Path folder;
-    private final FileChannel lock;
+    private final Path written; // where files go: the folder, or a scrap of it for processes but the first
+    private final @Nullable FileChannel lock;
+    private final ProcessGroup group;
 
-    private RunFolder(Path folder, FileChannel lock) {
+    private RunFolder(Path folder, Path written, @Nullable FileChannel lock, ProcessGroup group) {
         this.folder = folder;
+        this.written = written;
         this.lock = lock;
+        this.group = group;
     }
 
     /**
+     * The folder as one process of several that train together sees it: the first writes, the others only read
+     * checkpoints, and what else they write is thrown away.
+     *
      * @param resume whether to go on with what the folder holds; otherwise it must not hold a run
      * @param listener told which settings differ from those that the run began with
      */
-    public static RunFolder open(Path folder, Recipe recipe, boolean resume, TrainingListener listener) {
+    public static RunFolder open(
+            Path folder, Recipe recipe, boolean resume, TrainingListener listener, ProcessGroup group) {
+        if (group.rank() > 0) {
+            return new RunFolder(folder, folder.resolve(".process-" + group.rank()), null, group);
+        }
         Path kept = folder.resolve("recipe.json");
         FileChannel lock = lock(folder);
         try {
@@ -55,7 +67,7 @@ public final class RunFolder implements AutoCloseable {
                         folder + " holds a run already: go on with --resume, or name another folder with --run");
             }
             AtomicFile.write(kept, out -> out.write(utf8(recipe.text())));
-            return new RunFolder(folder, lock);
+            return new RunFolder(folder, folder, lock, group);
         } catch (IOException e) {
             close(lock);
             throw new UserError(folder + ": cannot be read: " + e.getMessage(), e);
@@ -97,6 +109,18 @@ public final class RunFolder implements AutoCloseable {
     @Override
     public void close() {
         close(lock);
+        if (!written.equals(folder)) {
+            try {
+                delete(written);
+            } catch (IOException e) {
+                // it is in nobody's way
+            }
+        }
+    }
+
+    /** The processes that train in it. */
+    public ProcessGroup group() {
+        return group;
     }
 
     public Path path() {
@@ -104,23 +128,28 @@ public final class RunFolder implements AutoCloseable {
     }
 
     Path events(String stage) {
-        return folder.resolve("events").resolve(stage);
+        return written.resolve("events").resolve(stage);
     }
 
     /** A file beside the checkpoints, such as a sample sheet. */
     public Path file(String name) {
-        return folder.resolve(name);
+        return written.resolve(name);
     }
 
     /**
      * The state of a stage.
      *
-     * @param step steps taken
+     * @param step steps done
+     * @param taken of these, the steps that moved the weights
      * @param tensors by part ({@code weights}, {@code optimizer}, {@code ema}) and name
      */
-    public record Saved(long step, Map<String, Map<String, Tensor>> tensors) {}
+    public record Saved(long step, long taken, Map<String, Map<String, Tensor>> tensors) {}
 
+    /** Keeps the newest two. If it fails, such as on a full disk, those that are there stay. */
     void save(String stage, Saved saved) {
+        if (group.rank() > 0) {
+            return;
+        }
         Path stages = folder.resolve(stage);
         Path target = stages.resolve(String.format("step-%09d", saved.step()));
         Path aside = stages.resolve(".writing-" + saved.step());
@@ -129,7 +158,7 @@ public final class RunFolder implements AutoCloseable {
             Files.createDirectories(aside);
             saved.tensors()
                     .forEach((part, tensors) -> Safetensors.write(aside.resolve(part + ".safetensors"), tensors));
-            String state = "{\"step\": " + saved.step() + "}\n";
+            String state = "{\"step\": " + saved.step() + ", \"taken\": " + saved.taken() + "}\n";
             AtomicFile.write(aside.resolve(STATE), out -> out.write(utf8(state)));
             delete(target);
             Files.move(aside, target, StandardCopyOption.ATOMIC_MOVE);
@@ -137,9 +166,25 @@ public final class RunFolder implements AutoCloseable {
             for (int i = 0; i < all.size() - KEPT; i++) {
                 delete(all.get(i));
             }
-        } catch (IOException e) {
-            throw new UserError(target + ": cannot write the checkpoint: " + e.getMessage(), e);
+        } catch (IOException | UserError e) {
+            throw unsaved(stage, target, aside, e);
         }
+    }
+
+    private UserError unsaved(String stage, Path target, Path aside, Exception e) {
+        try {
+            delete(aside);
+        } catch (IOException more) {
+            e.addSuppressed(more);
+        }
+        List<Path> kept = checkpoints(stage);
+        return new UserError(
+                target + ": the checkpoint cannot be written: " + e.getMessage() + ". "
+                        + (kept.isEmpty()
+                                ? "No earlier one of this stage is there"
+                                : "The last good one is " + kept.get(kept.size() - 1))
+                        + "; make room and go on with --resume",
+                e);
     }
 
     /** The newest checkpoint of a stage; null where there is none. The tensors belong to the innermost scope. */
@@ -150,7 +195,8 @@ public final class RunFolder implements AutoCloseable {
             return null;
         }
         Path newest = all.get(all.size() - 1);
-        long step = Json.read(newest.resolve(STATE)).requireInt("step");
+        Json state = Json.read(newest.resolve(STATE));
+        long step = state.requireInt("step");
         Map<String, Map<String, Tensor>> tensors = new java.util.LinkedHashMap<>();
         for (String part : List.of("weights", "optimizer", "ema")) {
             Path file = newest.resolve(part + ".safetensors");
@@ -158,7 +204,7 @@ public final class RunFolder implements AutoCloseable {
                 tensors.put(part, Safetensors.read(file));
             }
         }
-        return new Saved(step, tensors);
+        return new Saved(step, state.get("taken", step), tensors);
     }
 
     private List<Path> checkpoints(String stage) {

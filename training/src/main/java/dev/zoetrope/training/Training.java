@@ -2,6 +2,7 @@ package dev.zoetrope.training;
 
 import static java.util.Map.entry;
 
+import dev.zoetrope.tensor.ProcessGroup;
 import dev.zoetrope.tensor.UserError;
 import dev.zoetrope.training.blip2.Blip2Training;
 import dev.zoetrope.training.dit.DitTraining;
@@ -63,6 +64,21 @@ public final class Training {
      */
     public static boolean run(
             Path recipe, Map<String, String> overrides, Path run, boolean resume, TrainingListener listener) {
+        return run(recipe, overrides, run, resume, listener, ProcessGroup.ALONE);
+    }
+
+    /**
+     * As one of several processes, which all call this with the same arguments.
+     *
+     * @param group the processes; the first is heard and writes
+     */
+    public static boolean run(
+            Path recipe,
+            Map<String, String> overrides,
+            Path run,
+            boolean resume,
+            TrainingListener listener,
+            ProcessGroup group) {
         Recipe r = Recipe.read(recipe, overrides);
         String system = r.settings().require("system");
         Procedure procedure = SYSTEMS.get(system);
@@ -70,7 +86,7 @@ public final class Training {
             throw new UserError(recipe + ": system '" + system + "' has no recipe; there are: "
                     + String.join(", ", SYSTEMS.keySet()));
         }
-        try (RunFolder folder = RunFolder.open(run, r, resume, listener)) {
+        try (RunFolder folder = RunFolder.open(run, r, resume, listener, group)) {
             return procedure.run(r, folder, listener);
         }
     }

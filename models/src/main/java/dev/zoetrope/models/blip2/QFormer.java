@@ -9,6 +9,7 @@ import dev.zoetrope.nn.Attention;
 import dev.zoetrope.nn.Dropout;
 import dev.zoetrope.nn.LayerNorm;
 import dev.zoetrope.nn.Linear;
+import dev.zoetrope.nn.Recompute;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
@@ -134,7 +135,9 @@ public final class QFormer {
         try (Scope s = Scope.open()) {
             Tensor x = dropout.forward(norm.forward(joined(queries, text)));
             for (Layer layer : layers) {
-                x = s.keep(layer.forward(x, count, allowed, features));
+                Recompute.Block run =
+                        (y, seen) -> layer.forward(y, count, allowed, seen.isEmpty() ? null : seen.get(0));
+                x = s.keep(features == null ? Recompute.block(run, x) : Recompute.block(run, x, features));
                 r.add(x);
             }
         }

@@ -11,6 +11,7 @@ import dev.zoetrope.nn.Embedding;
 import dev.zoetrope.nn.LayerNorm;
 import dev.zoetrope.nn.Linear;
 import dev.zoetrope.nn.Mlp;
+import dev.zoetrope.nn.Recompute;
 import dev.zoetrope.nn.TimeEmbedding;
 import dev.zoetrope.nn.Timesteps;
 import dev.zoetrope.tensor.RandomSource;
@@ -164,7 +165,7 @@ public final class Dit implements AutoCloseable {
         try (Scope s = Scope.open()) {
             Tensor x = patches(latents);
             for (Block block : blocks) {
-                x = s.replace(x, block.forward(x, timesteps, labels));
+                x = s.replace(x, Recompute.block(y -> block.forward(y, timesteps, labels), x));
             }
             return s.keep(predict(x, condition(timesteps, labels), latents));
         }

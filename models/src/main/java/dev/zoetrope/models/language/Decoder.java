@@ -5,6 +5,7 @@ import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.nn.Embedding;
 import dev.zoetrope.nn.Linear;
 import dev.zoetrope.nn.Module;
+import dev.zoetrope.nn.Recompute;
 import dev.zoetrope.nn.Rotary;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
@@ -92,7 +93,9 @@ public abstract class Decoder implements LanguageModel {
             Pass pass = Pass.of(tokens, seen, rotary, cache, embedded.device());
             Tensor x = kept(s, enter(embedded, place), states);
             for (int i = 0; i < parts.blocks.size(); i++) {
-                Tensor next = parts.blocks.get(i).forward(x, pass.at(i));
+                Pass at = pass.at(i);
+                Decoder.Block block = parts.blocks.get(i);
+                Tensor next = Recompute.block(y -> block.forward(y, at), x);
                 x = states == null ? s.replace(x, next) : kept(s, next, states);
             }
             Tensor out = parts.norm.forward(x);

@@ -9,6 +9,7 @@ import dev.zoetrope.nn.Conv2d;
 import dev.zoetrope.nn.LayerNorm;
 import dev.zoetrope.nn.Linear;
 import dev.zoetrope.nn.Module;
+import dev.zoetrope.nn.Recompute;
 import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
@@ -131,7 +132,7 @@ public final class SamImageEncoder implements Module {
         try (Scope s = Scope.open()) {
             Tensor x = hidden;
             for (Block block : blocks.subList(from, to)) {
-                x = s.replace(x, block.forward(x));
+                x = s.replace(x, Recompute.block(block::forward, x));
             }
             return s.keep(x);
         }

@@ -8,6 +8,7 @@ import dev.zoetrope.nn.Attention;
 import dev.zoetrope.nn.Embedding;
 import dev.zoetrope.nn.LayerNorm;
 import dev.zoetrope.nn.Linear;
+import dev.zoetrope.nn.Recompute;
 import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
@@ -94,7 +95,7 @@ public final class CaptionEncoder {
             Tensor mask = present.unsqueeze(1).unsqueeze(1); // [B, 1, 1, L]
             Tensor x = embedTokens.forward(ids).add(positions.narrow(0, 0, ids.size(1))); // [B, L, D]
             for (Layer layer : layers) {
-                x = s.replace(x, layer.forward(x, mask));
+                x = s.replace(x, Recompute.block(y -> layer.forward(y, mask), x));
             }
             x = norm.forward(x);
             Tensor scores = queries.matmul(poolKey.forward(x).transpose(1, 2)) // [B, Q, L]

@@ -8,6 +8,7 @@ import dev.zoetrope.models.navit.Packing;
 import dev.zoetrope.nn.Heads;
 import dev.zoetrope.nn.LayerNorm;
 import dev.zoetrope.nn.Linear;
+import dev.zoetrope.nn.Recompute;
 import dev.zoetrope.nn.RmsNorm;
 import dev.zoetrope.nn.Rotary;
 import dev.zoetrope.tensor.Functional;
@@ -139,7 +140,10 @@ public final class SpaceTimeTransformer implements SpaceTimeNetwork {
             Tensor mask = caption.present().all() ? null : CaptionEncoder.mask(caption.present(), patches.size(1));
             Rotary rotary = Rotary.of(angles(words, grid));
             for (Block block : blocks) {
-                x = s.replace(x, block.forward(x, m -> m.unsqueeze(1), condition, rotary, mask));
+                x = s.replace(
+                        x,
+                        Recompute.block(
+                                (y, c) -> block.forward(y, m -> m.unsqueeze(1), c.get(0), rotary, mask), x, condition));
             }
             return s.keep(latents(x.narrow(1, words, patches.size(1)), condition, grid));
         }

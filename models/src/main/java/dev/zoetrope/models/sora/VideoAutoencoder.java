@@ -7,6 +7,7 @@ import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.nn.Conv2d;
 import dev.zoetrope.nn.GroupNorm;
 import dev.zoetrope.nn.Module;
+import dev.zoetrope.nn.Recompute;
 import dev.zoetrope.tensor.Functional;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
@@ -170,7 +171,7 @@ public final class VideoAutoencoder {
             Tensor h = encodeFine.forward(encodeIn.forward(Functional.pixelUnshuffle(x, 4))); // [N, fine, H/4, W/4]
             h = encodeDown.forward(Functional.pixelUnshuffle(h, 2)); // [N, coarse, h, w]
             for (Residual r : encodeCoarse) {
-                h = r.forward(h);
+                h = Recompute.block(r::forward, h);
             }
             Tensor linear = analysis.forward(Functional.pixelUnshuffle(x, FACTOR)); // [N, K, h, w]
             return s.keep(linear.add(encodeOut.forward(h)));
@@ -183,11 +184,11 @@ public final class VideoAutoencoder {
             Tensor before = Tensor.cat(1, z.narrow(1, 0, 1), z.narrow(1, 0, z.size(1) - 1)); // group 0 sees itself
             Tensor h = decodeIn.forward(Tensor.cat(2, z, before).flatten(0, 1)); // [B G, coarse, h, w]
             for (Residual r : decodeCoarse) {
-                h = r.forward(h);
+                h = Recompute.block(r::forward, h);
             }
             h = Functional.pixelShuffle(decodeUp.forward(h), 2); // [B G, fine, H/4, W/4]
             for (Residual r : decodeFine) {
-                h = r.forward(h);
+                h = Recompute.block(r::forward, h);
             }
             Tensor linear = Functional.pixelShuffle(synthesis.forward(z.flatten(0, 1)), FACTOR);
             Tensor y = linear.add(Functional.pixelShuffle(decodeOut.forward(h), 4)); // [B G, groupFrames * 3, H, W]

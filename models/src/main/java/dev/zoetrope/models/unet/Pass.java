@@ -4,8 +4,11 @@ import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
+import java.util.Objects;
 import java.util.function.BiConsumer;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,7 +30,22 @@ final class Pass {
             @Nullable Tensor text,
             @Nullable Tensor mask,
             @Nullable Tensor objects,
-            BiConsumer<String, Tensor> watch) {}
+            BiConsumer<String, Tensor> watch) {
+        /** What attention looks at besides the picture. */
+        Tensor[] seen() {
+            return Stream.of(text, objects).filter(Objects::nonNull).toArray(Tensor[]::new);
+        }
+
+        /** The same with other tensors for {@link #seen}. */
+        Steering with(List<Tensor> others) {
+            return new Steering(
+                    time,
+                    text == null ? null : others.get(0),
+                    mask,
+                    objects == null ? null : others.get(others.size() - 1),
+                    watch);
+        }
+    }
 
     private final Steering steering;
     private final Deque<Tensor> skips = new ArrayDeque<>();

@@ -9,6 +9,7 @@ import dev.zoetrope.nn.GroupNorm;
 import dev.zoetrope.nn.LayerNorm;
 import dev.zoetrope.nn.Linear;
 import dev.zoetrope.nn.Module;
+import dev.zoetrope.nn.Recompute;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import java.util.List;
@@ -66,7 +67,7 @@ final class SpatialTransformer implements Mixer {
             Tensor h = norm.forward(x);
             Tensor y = linear ? projIn.forward(tokens(h)) : tokens(projIn.forward(h)); // [B, N, C]
             for (Block block : blocks) {
-                y = s.replace(y, block.forward(y, c));
+                y = s.replace(y, Recompute.block((z, seen) -> block.forward(z, c.with(seen)), y, c.seen()));
             }
             Tensor out = linear ? picture(projOut.forward(y), x) : projOut.forward(picture(y, x));
             Tensor sum = s.keep(out.add(x));

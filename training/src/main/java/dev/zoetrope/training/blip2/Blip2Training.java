@@ -171,8 +171,8 @@ public final class Blip2Training {
                 new Linear(w.at("heads.object"), c.hidden(), pictures.objects().size());
         Linear styles = new Linear(w.at("heads.style"), c.hidden(), STYLES.size());
         Linear grounds = new Linear(w.at("heads.ground"), c.hidden(), GROUNDS.size());
-        return train("vision", j, w, (step, worker, random, metrics) -> {
-            List<Scene> scenes = WorldPictures.scenes(world, (step * 64 + worker) * batch, batch);
+        return train("vision", j, w, (share, random, metrics) -> {
+            List<Scene> scenes = WorldPictures.scenes(world, share.number() * batch, batch);
             Tensor all = model.forward(pictures.pixels(scenes)).mean(1); // [B, V]
             Tensor labels = pictures.labels(scenes);
             Tensor named = objects.forward(all);
@@ -194,15 +194,15 @@ public final class Blip2Training {
         Json j = settings.requireAt("language");
         int batch = j.get("batch", 64);
         LanguageModel model = LanguageModel.of("opt", config.at("text_config"), w.at("language_model"));
-        return train("language", j, w, (step, worker, random, metrics) -> {
-            Rows rows = begun(scenes(step, worker, batch), tokenizer, step * 64 + worker);
+        return train("language", j, w, (share, random, metrics) -> {
+            Rows rows = begun(scenes(share, batch), tokenizer, share.number());
             Tensor logits = model.logits(model.forward(model.embed(rows.ids), rows.mask, null, null));
             return NextToken.loss(logits, rows.ids.maskedFill(rows.mask.eq(0L), NextToken.IGNORED));
         });
     }
 
-    private List<Scene> scenes(long step, int worker, int batch) {
-        return WorldPictures.scenes(world, (step * 64 + worker) * batch, batch);
+    private List<Scene> scenes(Trainer.Share share, int batch) {
+        return WorldPictures.scenes(world, share.number() * batch, batch);
     }
 
     /** Stage 1: what a text says is found in the frozen features. */
@@ -212,9 +212,9 @@ public final class Blip2Training {
         Blip2Pretraining model = new Blip2Pretraining(Blip2Retrieval.Config.of(config), w);
         copy(vision, w, "vision_model.");
         Stage1Loss losses = new Stage1Loss(tokenizer.size(), tokenizer.id(PAD), Stage1Loss.SMOOTHING);
-        return train("stage1", j, w, (step, worker, random, metrics) -> {
-            List<Scene> scenes = WorldPictures.distinct(world, (step * 64 + worker) * batch, batch);
-            Random wording = new Random(step * 64 + worker);
+        return train("stage1", j, w, (share, random, metrics) -> {
+            List<Scene> scenes = WorldPictures.distinct(world, share.number() * batch, batch);
+            Random wording = new Random(share.number());
             List<String> texts = scenes.stream()
                     .map(s -> s.caption(Caption.Length.FULL, wording.nextInt(1 << 16)))
                     .toList();
@@ -243,9 +243,9 @@ public final class Blip2Training {
         copy(first, w, "vision_model.", "qformer.", "query_tokens");
         int queries = model.config().queries();
         int prompt = tokenizer.encode(PROMPT).length;
-        return train("stage2", j, w, (step, worker, random, metrics) -> {
-            List<Scene> scenes = scenes(step, worker, batch);
-            Rows rows = begun(scenes, tokenizer, step * 64 + worker);
+        return train("stage2", j, w, (share, random, metrics) -> {
+            List<Scene> scenes = scenes(share, batch);
+            Rows rows = begun(scenes, tokenizer, share.number());
             Tensor places = Tensor.zeros(DType.INT64, Device.CPU, batch, queries);
             Tensor ids = Tensor.cat(1, places.add((long) model.config().imageToken()), rows.ids);
             Tensor mask = Tensor.cat(1, places.add(1L), rows.mask);

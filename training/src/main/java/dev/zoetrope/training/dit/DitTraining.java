@@ -128,8 +128,8 @@ public final class DitTraining {
         return code.encode(pictures);
     }
 
-    private Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        PictureData.Batch batch = encoded.batch(step, worker);
+    private Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
+        PictureData.Batch batch = encoded.batch(share);
         Tensor clean = batch.values();
         long[] labels = batch.labels().stream()
                 .mapToLong(label -> random.chance(dropped) ? classes.size() : label)

@@ -75,12 +75,12 @@ public final class JudgeTraining {
         }
     }
 
-    private Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
+    private Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
         byte[] frames = null;
         long[] objects = new long[batch];
         int size = 0;
         for (int i = 0; i < batch; i++) {
-            Scene scene = world.scene((step * 64 + worker) * batch + i);
+            Scene scene = world.scene(share.number() * batch + i);
             size = scene.bytes();
             if (frames == null) {
                 frames = new byte[batch * size];

@@ -7,7 +7,6 @@ import dev.zoetrope.models.ldm.Pixels;
 import dev.zoetrope.models.vae.AutoencoderKl;
 import dev.zoetrope.models.vae.Posterior;
 import dev.zoetrope.models.vae.VqModel;
-import dev.zoetrope.nn.TrainingScope;
 import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.RandomSource;
 import dev.zoetrope.tensor.Scope;
@@ -162,28 +161,26 @@ public final class AutoencoderTraining implements Trainer.Objective {
     }
 
     @Override
-    public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        Tensor pictures = data.batch(step, worker).values();
-        try (TrainingScope training = TrainingScope.open(random)) {
-            Outcome o = model.run(pictures, random, metrics);
-            Tensor likelihood = o.likelihood();
-            if (lpips != null) {
-                Tensor distance = lpips.distance(o.made(), pictures).mean();
-                metrics.add("perceptual", distance.item());
-                likelihood = likelihood.add(distance.mul(perceptualWeight));
-            }
-            Tensor loss = likelihood.add(o.cost());
-            return critic == null || step < criticStart
-                    ? loss
-                    : loss.add(AdversarialLoss.both(
-                            critic,
-                            pictures,
-                            o.made(),
-                            likelihood,
-                            weights.named().get("decoder.conv_out.weight"),
-                            criticWeight,
-                            metrics));
+    public Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
+        Tensor pictures = data.batch(share).values();
+        Outcome o = model.run(pictures, random, metrics);
+        Tensor likelihood = o.likelihood();
+        if (lpips != null) {
+            Tensor distance = lpips.distance(o.made(), pictures).mean();
+            metrics.add("perceptual", distance.item());
+            likelihood = likelihood.add(distance.mul(perceptualWeight));
         }
+        Tensor loss = likelihood.add(o.cost());
+        return critic == null || share.step() < criticStart
+                ? loss
+                : loss.add(AdversarialLoss.both(
+                        critic,
+                        pictures,
+                        o.made(),
+                        likelihood,
+                        weights.named().get("decoder.conv_out.weight"),
+                        criticWeight,
+                        metrics));
     }
 
     private void samples(RunFolder folder, TensorBoard board, TrainingListener listener, long step) {

@@ -5,7 +5,6 @@ import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.models.ddpm.DdpmPipeline;
 import dev.zoetrope.models.ldm.PipelineOrigin;
 import dev.zoetrope.models.unet.PixelUnet;
-import dev.zoetrope.nn.TrainingScope;
 import dev.zoetrope.schedulers.Denoising;
 import dev.zoetrope.schedulers.Draws;
 import dev.zoetrope.schedulers.NoiseTable;
@@ -88,17 +87,13 @@ public final class DdpmTraining implements Trainer.Objective {
     }
 
     @Override
-    public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        PictureData.Batch batch = data.batch(step, worker);
+    public Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
+        PictureData.Batch batch = data.batch(share);
         Tensor clean = batch.values();
         Tensor labels = classes ? batch.labelled() : null;
         Tensor timesteps = random.integers(0, loss.table().size(), clean.size(0));
         Tensor noise = random.normal(clean.shape());
-        try (TrainingScope training = TrainingScope.open(random)) {
-            Tensor r = loss.of((noisy, t) -> unet.forward(noisy, t, labels), clean, noise, timesteps);
-            metrics.add("loss", r.item());
-            return r;
-        }
+        return loss.of((noisy, t) -> unet.forward(noisy, t, labels), clean, noise, timesteps);
     }
 
     private void samples(RunFolder folder, TensorBoard board, long step) {

@@ -9,6 +9,7 @@ import dev.zoetrope.tensor.Autograd;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.Trainer;
 import dev.zoetrope.training.TrainingListener;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -96,9 +97,9 @@ final class FileData implements PictureData {
     }
 
     @Override
-    public Batch batch(long step, int worker) {
-        long number = shape.number(step, worker);
-        return batch(samples(number), new Random(seed * 0x9E3779B97F4A7C15L + number));
+    public Batch batch(Trainer.Share share) {
+        long number = share.number();
+        return batch(samples(number, share.of()), new Random(seed * 0x9E3779B97F4A7C15L + number));
     }
 
     @Override
@@ -116,10 +117,10 @@ final class FileData implements PictureData {
     public Latents latents(UnaryOperator<Tensor> encoder) {
         return new Latents() {
             @Override
-            public Batch batch(long step, int worker) {
+            public Batch batch(Trainer.Share share) {
                 try (Autograd.Mode off = Autograd.off();
                         Scope s = Scope.open()) {
-                    Batch pictures = FileData.this.batch(step, worker);
+                    Batch pictures = FileData.this.batch(share);
                     return pictures.with(s.keep(encoder.apply(pictures.values())));
                 }
             }
@@ -132,9 +133,9 @@ final class FileData implements PictureData {
     }
 
     /** Workers ask for the batches of a step in any order; a run that goes on starts in the middle. */
-    private synchronized List<CaptionedPictures.Sample> samples(long number) {
+    private synchronized List<CaptionedPictures.Sample> samples(long number, int shares) {
         if (next < 0) {
-            next = number / shape.workers() * shape.workers();
+            next = number / shares * shares;
             skip(next * shape.batch());
         }
         while (next <= number) {
@@ -144,6 +145,7 @@ final class FileData implements PictureData {
             }
             ready.put(next++, batch);
         }
+        ready.keySet().removeIf(n -> n < number - shares); // those of other processes
         List<CaptionedPictures.Sample> r = ready.remove(number);
         if (r == null) {
             throw new IllegalStateException("batch " + number + " was asked for twice");

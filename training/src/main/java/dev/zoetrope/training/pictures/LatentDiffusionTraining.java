@@ -12,7 +12,6 @@ import dev.zoetrope.models.ldm.StableDiffusion;
 import dev.zoetrope.models.unet.Condition;
 import dev.zoetrope.models.unet.ConditionalUnet;
 import dev.zoetrope.models.vae.AutoencoderKl;
-import dev.zoetrope.nn.TrainingScope;
 import dev.zoetrope.schedulers.Denoising;
 import dev.zoetrope.schedulers.Draws;
 import dev.zoetrope.schedulers.Samplers;
@@ -158,8 +157,8 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
     }
 
     @Override
-    public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        PictureData.Batch batch = encoded.batch(step, worker);
+    public Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
+        PictureData.Batch batch = encoded.batch(share);
         Tensor latents = batch.values();
         List<String> captions = batch.captions().stream()
                 .map(caption -> random.chance(dropped) ? "" : caption)
@@ -171,11 +170,7 @@ public final class LatentDiffusionTraining implements Trainer.Objective {
         }
         Tensor timesteps = random.integers(0, loss.table().size(), captions.size());
         Condition condition = Condition.ofText(tower.encoder().forward(tower.ids(captions, length), null));
-        try (TrainingScope training = TrainingScope.open(random)) {
-            Tensor r = loss.of((noisy, t) -> unet.forward(noisy, t, condition), latents, noise, timesteps);
-            metrics.add("loss", r.item());
-            return r;
-        }
+        return loss.of((noisy, t) -> unet.forward(noisy, t, condition), latents, noise, timesteps);
     }
 
     private void samples(RunFolder folder, TensorBoard board, long step) {

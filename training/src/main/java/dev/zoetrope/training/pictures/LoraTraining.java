@@ -13,7 +13,6 @@ import dev.zoetrope.models.unet.ConditionalUnet;
 import dev.zoetrope.models.vae.AutoencoderKl;
 import dev.zoetrope.nn.Adapters;
 import dev.zoetrope.nn.Lora;
-import dev.zoetrope.nn.TrainingScope;
 import dev.zoetrope.schedulers.Denoising;
 import dev.zoetrope.schedulers.Draws;
 import dev.zoetrope.schedulers.Samplers;
@@ -179,19 +178,19 @@ public final class LoraTraining implements Trainer.Objective {
     }
 
     @Override
-    public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        Tensor r = loss(instances, step, worker, random);
+    public Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
+        Tensor r = loss(instances, share, random);
         metrics.add("loss_of_pictures", r.item());
         if (prior != null) {
-            Tensor kept = loss(prior, step, worker, random);
+            Tensor kept = loss(prior, share, random);
             metrics.add("loss_of_prior", kept.item());
             r = r.add(kept.mul(prior.weight()));
         }
         return r;
     }
 
-    private Tensor loss(Source source, long step, int worker, RandomSource random) {
-        PictureData.Batch batch = source.latents().batch(step, worker);
+    private Tensor loss(Source source, Trainer.Share share, RandomSource random) {
+        PictureData.Batch batch = source.latents().batch(share);
         List<String> captions = batch.captions().stream()
                 .map(source::caption)
                 .map(c -> random.chance(dropped) ? "" : c)
@@ -207,10 +206,8 @@ public final class LoraTraining implements Trainer.Objective {
                     random.normal(latents.size(0), latents.size(1), 1, 1).mul(offset));
         }
         Tensor timesteps = random.integers(0, loss.table().size(), captions.size());
-        try (TrainingScope training = TrainingScope.open(random)) {
-            Condition condition = condition(captions);
-            return loss.of((noisy, t) -> unet.forward(noisy, t, condition), latents, noise, timesteps);
-        }
+        Condition condition = condition(captions);
+        return loss.of((noisy, t) -> unet.forward(noisy, t, condition), latents, noise, timesteps);
     }
 
     private Condition condition(List<String> captions) {

@@ -5,6 +5,7 @@ import dev.zoetrope.checkpoint.Json;
 import dev.zoetrope.media.CaptionedPictures;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.Trainer;
 import dev.zoetrope.training.TrainingListener;
 import java.nio.file.Path;
 import java.util.List;
@@ -36,7 +37,7 @@ public interface PictureData extends AutoCloseable {
 
     /** Batches of latents. */
     interface Latents extends AutoCloseable {
-        Batch batch(long step, int worker);
+        Batch batch(Trainer.Share share);
 
         @Override
         void close();
@@ -47,7 +48,7 @@ public interface PictureData extends AutoCloseable {
      *
      * @param j {@code size, batch}; and for the world which {@code objects} in which {@code styles} and {@code poses},
      *     for a path whether pictures are mirrored at random by {@code flip}
-     * @param train has the number of {@code workers}, and for latents of the world {@code pool} and {@code uses}
+     * @param train for latents of the world {@code pool} and {@code uses}
      */
     static PictureData of(Json j, Json train, long seed, TrainingListener listener) {
         Matcher size = SIZE.matcher(j.get("size", "32x32"));
@@ -57,24 +58,18 @@ public interface PictureData extends AutoCloseable {
         int width = Integer.parseInt(size.group(1));
         int height = Integer.parseInt(size.group(2));
         int batch = j.get("batch", 32);
-        int workers = train.get("workers", 2);
         Check.positive(width, "width");
         Check.positive(height, "height");
         Check.positive(batch, "batch");
-        Check.positive(workers, "workers");
         if (!j.has("path")) {
-            return new WorldData(j, train, seed, new Shape(width, height, batch, workers));
+            return new WorldData(j, train, seed, new Shape(width, height, batch));
         }
         CaptionedPictures all = CaptionedPictures.open(Path.of(j.require("path")));
-        return new FileData(all, j.get("flip", false), seed, new Shape(width, height, batch, workers), listener);
+        return new FileData(all, j.get("flip", false), seed, new Shape(width, height, batch), listener);
     }
 
     /** What all batches have in common. */
-    record Shape(int width, int height, int batch, int workers) {
-        long number(long step, int worker) {
-            return step * workers + worker;
-        }
-    }
+    record Shape(int width, int height, int batch) {}
 
     Shape shape();
 
@@ -84,8 +79,8 @@ public interface PictureData extends AutoCloseable {
     /** All words of the captions, in small letters. */
     Set<String> words();
 
-    /** A worker's share of a step. Safe for several threads. */
-    Batch batch(long step, int worker);
+    /** What a share learns from. Safe for several threads. */
+    Batch batch(Trainer.Share share);
 
     /** The same few always, where possible none of those trained on. */
     Batch shown(int count);

@@ -6,6 +6,7 @@ import dev.zoetrope.tasks.VideoTensors;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.Trainer;
 import dev.zoetrope.training.sora.Bucket;
 import dev.zoetrope.training.sora.LatentPool;
 import dev.zoetrope.training.sora.Vocabulary;
@@ -30,7 +31,6 @@ import java.util.stream.LongStream;
 
 /** Pictures of Carousel with one object each, whose class the object is. Scenes never repeat. */
 final class WorldData implements PictureData {
-    private static final int MOST_WORKERS = 64;
 
     private final World world;
     private final World validation;
@@ -92,8 +92,8 @@ final class WorldData implements PictureData {
     }
 
     @Override
-    public Batch batch(long step, int worker) {
-        long first = (step * MOST_WORKERS + worker) * shape.batch();
+    public Batch batch(Trainer.Share share) {
+        long first = share.number() * shape.batch();
         return batch(LongStream.range(first, first + shape.batch())
                 .mapToObj(world::scene)
                 .toList());
@@ -110,8 +110,8 @@ final class WorldData implements PictureData {
         LatentPool all = new LatentPool(world, bucket, clips -> pictures(clips, encoder), pool, uses);
         return new Latents() {
             @Override
-            public Batch batch(long step, int worker) {
-                LatentPool.Batch b = all.batch(shape.number(step, worker));
+            public Batch batch(Trainer.Share share) {
+                LatentPool.Batch b = all.batch(share.number());
                 return described(b.latents(), b.scenes(), (int) b.pass());
             }
 

@@ -98,7 +98,7 @@ public final class RecaptionTraining {
                             Trainer.Settings.of(j),
                             weights.named(),
                             List.of(),
-                            (step, worker, r, metrics) -> t.loss(step * 64 + worker, metrics),
+                            (share, r, metrics) -> t.loss(share.number(), metrics),
                             folder,
                             listener)
                     .run((step, board) -> {});

@@ -57,7 +57,6 @@ final class SamStage implements Trainer.Objective {
     private final SamLoss objective;
     private final Settings settings;
     private final boolean encoderTrains;
-    private final int workers;
 
     SamStage(
             Sam sam,
@@ -65,15 +64,13 @@ final class SamStage implements Trainer.Objective {
             SamSamples samples,
             SamLoss objective,
             Settings settings,
-            boolean encoderTrains,
-            int workers) {
+            boolean encoderTrains) {
         this.sam = sam;
         this.processor = processor;
         this.samples = samples;
         this.objective = objective;
         this.settings = settings;
         this.encoderTrains = encoderTrains;
-        this.workers = workers;
     }
 
     /** What of a picture is to be found, and where the person clicked so far; pixels of the square. */
@@ -113,12 +110,12 @@ final class SamStage implements Trainer.Objective {
     }
 
     @Override
-    public Tensor loss(long step, int worker, RandomSource draws, Metrics metrics) {
+    public Tensor loss(Trainer.Share share, RandomSource draws, Metrics metrics) {
         Random random = new Random(Double.doubleToLongBits(draws.nextDouble()));
         List<Tensor> pixels = new ArrayList<>();
         List<Target> targets = new ArrayList<>();
         for (int i = 0; i < settings.pictures; i++) {
-            SamSamples.Sample sample = samples.sample((step * workers + worker) * settings.pictures + i);
+            SamSamples.Sample sample = samples.sample(share.number() * settings.pictures + i);
             SamProcessor.Input input = processor.process(sample.picture());
             pixels.add(input.pixels());
             List<Mask> masks = new ArrayList<>(sample.masks());

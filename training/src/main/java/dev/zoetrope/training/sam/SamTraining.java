@@ -80,7 +80,7 @@ public final class SamTraining {
                 j.get("dice_weight", SamLoss.PUBLISHED.diceWeight()),
                 j.get("iou_weight", SamLoss.PUBLISHED.iouWeight()));
         SamStage stage = new SamStage(
-                sam, processor, samples(), objective, SamStage.Settings.of(j), encoder, settings.workers());
+                sam, processor, samples(), objective, SamStage.Settings.of(j), encoder);
         return new Trainer("sam", settings, trained, List.of(), stage, folder, listener).run(this::probe);
     }
 

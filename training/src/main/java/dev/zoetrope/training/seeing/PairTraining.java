@@ -58,7 +58,7 @@ public final class PairTraining {
     /** A worker's share of a step. */
     @FunctionalInterface
     private interface Pairs {
-        Batch of(long step, int worker);
+        Batch of(Trainer.Share share);
     }
 
     private final Pair model;
@@ -66,15 +66,13 @@ public final class PairTraining {
     private final Pairs pairs;
     private final int batch;
     private final int part;
-    private final double share;
 
-    private PairTraining(Pair model, Tokenizer tokenizer, Pairs pairs, Json j, int workers) {
+    private PairTraining(Pair model, Tokenizer tokenizer, Pairs pairs, Json j) {
         this.model = model;
         this.tokenizer = tokenizer;
         this.pairs = pairs;
         this.batch = j.get("batch", BATCH);
         this.part = j.get("part", 64);
-        this.share = 1.0 / workers;
         Check.positive(part, "part");
         Check.atMost(batch, part, "batch", "part");
     }
@@ -98,8 +96,8 @@ public final class PairTraining {
     }
 
     private static Pairs ofData(PictureData data) {
-        return (step, worker) -> {
-            PictureData.Batch b = data.batch(step, worker);
+        return share -> {
+            PictureData.Batch b = data.batch(share);
             return new Batch(b.values(), b.captions());
         };
     }
@@ -108,9 +106,9 @@ public final class PairTraining {
         WorldPictures pictures = WorldPictures.of(settings.at("world"), side);
         World world = pictures.training();
         int batch = j.get("batch", BATCH);
-        return (step, worker) -> {
-            Random wording = new Random(step * 64 + worker);
-            List<Scene> scenes = WorldPictures.distinct(world, (step * 64 + worker) * batch, batch);
+        return share -> {
+            Random wording = new Random(share.number());
+            List<Scene> scenes = WorldPictures.distinct(world, share.number() * batch, batch);
             return new Batch(
                     pictures.pixels(scenes),
                     scenes.stream().map(s -> PairTexts.of(s, wording)).toList());
@@ -130,7 +128,7 @@ public final class PairTraining {
                     ? pair(new Clip(Clip.Config.of(json), weights))
                     : pair(new Siglip(Siglip.Config.of(json), weights));
             Trainer.Settings s = Trainer.Settings.of(j);
-            PairTraining t = new PairTraining(pair, tokenizer, pairs, j, s.workers());
+            PairTraining t = new PairTraining(pair, tokenizer, pairs, j);
             double max = j.get("logit_scale_max", Double.POSITIVE_INFINITY);
             boolean done = new Trainer(
                             system,
@@ -195,8 +193,8 @@ public final class PairTraining {
         return r;
     }
 
-    private Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        Batch all = pairs.of(step, worker);
+    private Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
+        Batch all = pairs.of(share);
         Tensor pixels = all.pixels(); // [B, 3, H, W]
         Tensor ids = ids(all.texts()); // [B, T]
         List<Supplier<Tensor>> images = new ArrayList<>();
@@ -211,7 +209,7 @@ public final class PairTraining {
         if (images.size() == 1) {
             return model.loss.apply(images.get(0).get(), texts.get(0).get());
         }
-        return GradientCache.loss(images, texts, model.loss, share);
+        return GradientCache.loss(images, texts, model.loss, 1.0 / share.of());
     }
 
     private Tensor ids(List<String> texts) {

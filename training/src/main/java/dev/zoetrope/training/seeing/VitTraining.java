@@ -83,8 +83,8 @@ public final class VitTraining {
         return config;
     }
 
-    private Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        List<Scene> scenes = WorldPictures.scenes(world, (step * 64 + worker) * batch, batch);
+    private Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
+        List<Scene> scenes = WorldPictures.scenes(world, share.number() * batch, batch);
         Tensor pixels = pictures.pixels(scenes); // [B, 3, H, W]
         Tensor labels = pictures.labels(scenes); // [B]
         if (mixup > 0) {

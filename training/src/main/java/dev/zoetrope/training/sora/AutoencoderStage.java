@@ -46,11 +46,11 @@ final class AutoencoderStage implements Trainer.Objective {
     }
 
     @Override
-    public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        int bucket = data.bucketOf(step);
+    public Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
+        int bucket = data.bucketOf(share.step());
         int frames = data.buckets().get(bucket).frames();
         int clips = Math.max(1, groups / model.config().groups(frames));
-        long first = (step * 64 + worker) * clips; // up to 64 workers draw different scenes
+        long first = share.number() * clips;
         Tensor video = LatentPool.video(scenes(worlds.get(bucket), first, clips));
         Tensor x = model.groups(video); // [N, groupFrames * 3, H, W]
         Tensor z = model.encodeGroups(x); // [N, K, h, w]

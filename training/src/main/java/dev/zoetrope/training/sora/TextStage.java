@@ -47,17 +47,17 @@ final class TextStage implements Trainer.Objective {
     }
 
     @Override
-    public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        World world = worlds.get(data.bucketOf(step));
+    public Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
+        World world = worlds.get(data.bucketOf(share.step()));
         List<String> captions = new ArrayList<>();
         long[][] facts = new long[3][batch];
-        Random wording = new Random(step * 64 + worker);
+        Random wording = new Random(share.number());
         for (int i = 0; i < batch; i++) {
-            Scene scene = world.scene((step * 64 + worker) * batch + i);
+            Scene scene = world.scene(share.number() * batch + i);
             Scene.Sprite sprite = scene.sprites().get(0);
             boolean shortened = wording.nextDouble() < .1;
             Caption.Length length = shortened ? Caption.Length.SHORT : Caption.Length.FULL;
-            captions.add(SoraData.caption(scene, length, step, wording));
+            captions.add(SoraData.caption(scene, length, share.step(), wording));
             facts[0][i] = data.objects().indexOf(sprite.object());
             facts[1][i] = scene.frames() == 1 ? NOT_SAID : sprite.motion().ordinal();
             facts[2][i] = shortened ? NOT_SAID : scene.backdrop().ground().ordinal();

@@ -30,7 +30,7 @@ final class VideoStage implements Trainer.Objective, AutoCloseable {
     private final List<LatentPool> pools = new ArrayList<>();
     private final long[] used;
     private long counted;
-    private final int workers;
+    private volatile int shares = 1;
     private final double nearNoise;
     private final double dropped;
     private final double given;
@@ -39,7 +39,6 @@ final class VideoStage implements Trainer.Objective, AutoCloseable {
     VideoStage(Sora sora, SoraData data, Json j) {
         this.sora = sora;
         this.data = data;
-        this.workers = j.get("workers", 2);
         this.nearNoise = j.get("near_noise", .4);
         this.dropped = j.get("caption_dropout", .1);
         this.given = sora.transformer().givenFrames() ? j.get("given", 0.) : 0;
@@ -62,17 +61,18 @@ final class VideoStage implements Trainer.Objective, AutoCloseable {
     }
 
     @Override
-    public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        Random draws = new Random(step * 64 + worker);
+    public Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
+        shares = share.of();
+        Random draws = new Random(share.number());
         if (row == 0) {
-            int bucket = data.bucketOf(step);
-            Drawn d = draw(bucket, before(bucket, step) * workers + worker, random, draws);
+            int bucket = data.bucketOf(share.step());
+            Drawn d = draw(bucket, before(bucket, share.step()) * share.of() + share.index(), random, draws);
             return weighed(errors(d), d.times(), bucket, metrics);
         }
         // A batch of every bucket, side by side in rows.
         List<Drawn> all = new ArrayList<>();
         for (int b = 0; b < pools.size(); b++) {
-            all.add(draw(b, step * workers + worker, random, draws));
+            all.add(draw(b, share.number(), random, draws));
         }
         List<Tensor> errors = packedErrors(all, row, metrics);
         Tensor loss = Tensor.scalarOf(0);
@@ -186,7 +186,7 @@ final class VideoStage implements Trainer.Objective, AutoCloseable {
         try (var off = Autograd.off();
                 Scope s = Scope.open();
                 RandomSource random = RandomSource.of(9)) {
-            LatentPool.Batch batch = pools.get(0).batch(before(0, counted) * workers);
+            LatentPool.Batch batch = pools.get(0).batch(before(0, counted) * shares);
             Tensor clean = batch.latents();
             Tensor noise = random.normal(clean.shape());
             GivenFrames nothing = GivenFrames.draw(clean, null, 0, new Random(5));

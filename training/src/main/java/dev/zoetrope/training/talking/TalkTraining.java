@@ -43,7 +43,6 @@ import java.util.Objects;
  * model is written to {@code model/} in the run folder under its release's names.
  */
 public final class TalkTraining {
-    private static final int WORKERS = 64; // at most, for batches to differ
 
     private final Talker model;
     private final Weights weights;
@@ -239,8 +238,7 @@ public final class TalkTraining {
                         Trainer.Settings.of(j),
                         trained,
                         groups(j.at("rates")),
-                        (step, worker, random, metrics) ->
-                                loss(data.batch(step * WORKERS + worker, batch), plain, metrics),
+                        (share, random, metrics) -> loss(data.batch(share.number(), batch), plain, metrics),
                         folder,
                         listener)
                 .run((step, board) -> {});

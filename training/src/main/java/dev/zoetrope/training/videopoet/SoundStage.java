@@ -46,8 +46,8 @@ final class SoundStage implements Trainer.Objective, AutoCloseable {
     }
 
     @Override
-    public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        long first = (step * 64 + worker) * batch;
+    public Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
+        long first = share.number() * batch;
         List<Scene> scenes =
                 IntStream.range(0, batch).mapToObj(i -> world.scene(first + i)).toList();
         Tensor sound = sounds(scenes, model.config());

@@ -40,7 +40,7 @@ final class TokenStage implements Trainer.Objective, AutoCloseable {
     private final LatentPool pictures;
     private final Map<Task, Double> mix = new EnumMap<>(Task.class);
     private final long pictureSteps;
-    private final int workers;
+    private volatile int shares = 1;
     private final double dropped;
     private final double audioWeight;
     private final long seed;
@@ -51,7 +51,6 @@ final class TokenStage implements Trainer.Objective, AutoCloseable {
         this.poet = poet;
         this.seed = seed;
         canvas = poet.canvas();
-        workers = j.get("workers", 2);
         dropped = j.get("caption_dropout", .1);
         audioWeight = j.get("audio_weight", .5);
         pictureSteps = Math.round(j.get("pictures_first", .25) * j.requireInt("steps"));
@@ -123,12 +122,13 @@ final class TokenStage implements Trainer.Objective, AutoCloseable {
     }
 
     @Override
-    public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        Task task = task(step);
+    public Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
+        shares = share.of();
+        Task task = task(share.step());
         LatentPool pool = task == Task.IMAGE ? pictures : clips;
-        LatentPool.Batch batch = pool.batch(before(task == Task.IMAGE, step) * workers + worker);
+        LatentPool.Batch batch = pool.batch(before(task == Task.IMAGE, share.step()) * share.of() + share.index());
         List<String> captions =
-                SoraData.captions(batch.scenes(), batch.pass(), dropped, new Random(step * 64 + worker));
+                SoraData.captions(batch.scenes(), batch.pass(), dropped, new Random(share.number()));
         VideoPoet.Losses l = losses(task, batch, captions);
         Tensor loss = Tensor.scalarOf(0);
         if (l.video() != null) {
@@ -177,7 +177,7 @@ final class TokenStage implements Trainer.Objective, AutoCloseable {
         Map<String, Double> r = new LinkedHashMap<>();
         try (var off = Autograd.off();
                 Scope s = Scope.open()) {
-            LatentPool.Batch batch = clips.batch(before(false, counted) * workers);
+            LatentPool.Batch batch = clips.batch(before(false, counted) * shares);
             List<String> right = SoraData.captions(batch.scenes(), 0, 0, new Random(5));
             List<String> wrong = new ArrayList<>(right);
             Collections.rotate(wrong, 1);

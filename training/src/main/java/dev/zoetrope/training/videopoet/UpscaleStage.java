@@ -24,14 +24,12 @@ final class UpscaleStage implements Trainer.Objective, AutoCloseable {
     private final VideoPoet poet;
     private final TokenUpscaler model;
     private final LatentPool clips;
-    private final int workers;
     private final double dropped;
     private final double disturbed;
 
     UpscaleStage(VideoPoet poet, TokenUpscaler model, SoraData data, Json j) {
         this.poet = poet;
         this.model = model;
-        workers = j.get("workers", 2);
         dropped = j.get("caption_dropout", .1);
         disturbed = j.get("disturbed", .1);
         Bucket small = data.buckets().get(0);
@@ -58,8 +56,8 @@ final class UpscaleStage implements Trainer.Objective, AutoCloseable {
     }
 
     @Override
-    public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        LatentPool.Batch batch = clips.batch(step * workers + worker);
+    public Tensor loss(Trainer.Share part, RandomSource random, Metrics metrics) {
+        LatentPool.Batch batch = clips.batch(part.number());
         int parts = model.config().parts();
         int planes = poet.canvas().planes();
         int rows = poet.canvas().rows();
@@ -70,7 +68,7 @@ final class UpscaleStage implements Trainer.Objective, AutoCloseable {
         Tensor small = all.narrow(1, n, all.size(1) - n).unflatten(1, planes, rows, columns, parts);
         Tensor wrong = random.uniform(small.shape()).lt(disturbed);
         small = Tensor.where(wrong, random.integers(0, model.config().codes(), small.shape()), small);
-        Random words = new Random(step * 64 + worker);
+        Random words = new Random(part.number());
         List<String> captions = SoraData.captions(batch.scenes(), batch.pass(), dropped, words);
         double share = Math.cos(Math.PI / 2 * words.nextDouble()); // as in decoding, mostly much is hidden
         Tensor hidden =

@@ -59,8 +59,8 @@ final class VisionStage implements Trainer.Objective {
     }
 
     @Override
-    public Tensor loss(long step, int worker, RandomSource random, Metrics metrics) {
-        long first = (step * 64 + worker) * clips; // up to 64 workers draw different scenes
+    public Tensor loss(Trainer.Share share, RandomSource random, Metrics metrics) {
+        long first = share.number() * clips;
         List<Scene> scenes = new ArrayList<>();
         for (int i = 0; i < clips; i++) {
             scenes.add(world.scene(first + i));
@@ -72,7 +72,7 @@ final class VisionStage implements Trainer.Objective {
         Tensor likelihood = pixels.of(made, wanted, metrics);
         metrics.add("quantizer", t.cost().item());
         Tensor loss = likelihood.add(t.cost().mul(costWeight));
-        return critic == null || step < criticStart
+        return critic == null || share.step() < criticStart
                 ? loss
                 : loss.add(AdversarialLoss.both(
                         critic,
