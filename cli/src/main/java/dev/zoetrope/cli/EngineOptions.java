@@ -3,6 +3,7 @@ package dev.zoetrope.cli;
 import dev.zoetrope.tensor.Engine;
 import dev.zoetrope.tensor.UserError;
 import java.io.PrintWriter;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -16,6 +17,11 @@ public final class EngineOptions {
         if (threads != null && threads < 1) {
             throw new UserError("--threads " + threads + ": at least 1 is needed");
         }
+    }
+
+    /** These options as arguments, for another process. */
+    List<String> arguments() {
+        return threads == null ? List.of() : List.of("--threads", threads.toString());
     }
 
     /** Loads the engine. */

@@ -1,5 +1,6 @@
 package dev.zoetrope.cli;
 
+import dev.zoetrope.tensor.ProcessGroup;
 import dev.zoetrope.tensor.UserError;
 import dev.zoetrope.training.Recipe;
 import dev.zoetrope.training.Training;
@@ -7,7 +8,9 @@ import dev.zoetrope.training.TrainingListener;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -26,10 +29,14 @@ import picocli.CommandLine.Spec;
         description = {
             "Train a model by a recipe. Ctrl-C stops after the current step and saves; --resume goes on from there.",
             "  zoetrope train recipes/sora-world.yaml --run runs/sora",
-            "  zoetrope train sora --config recipes/sora-world.yaml"
+            "  zoetrope train sora --config recipes/sora-world.yaml",
+            "  zoetrope train recipes/vit-world.yaml --processes 2 --set training.workers=1"
         })
 final class Train implements Callable<Integer> {
     private static final int INTERRUPTED = 130;
+
+    /** One process may be busy with samples for so long while the others wait. */
+    private static final int PATIENCE_SECONDS = 3600;
 
     @Spec
     private CommandSpec spec;
@@ -58,6 +65,19 @@ final class Train implements Callable<Integer> {
     @Option(names = "--resume", description = "Go on with the run that the folder holds.")
     private boolean resume;
 
+    @Option(
+            names = "--processes",
+            paramLabel = "N",
+            description = "Train in so many processes of this machine, each with a batch of its own: a step then is N "
+                    + "times as large. If one dies, all go on from the last checkpoint (default: 1).")
+    private int processes = 1;
+
+    @Option(names = "--rank", hidden = true, description = "Which of the processes this one is.")
+    private int rank = -1;
+
+    @Option(names = "--meeting", hidden = true, description = "The file by which the processes find each other.")
+    private @Nullable Path meeting;
+
     @Override
     public Integer call() {
         PrintWriter err = spec.commandLine().getErr();
@@ -70,16 +90,44 @@ final class Train implements Callable<Integer> {
             throw new UserError(file + ": is a recipe for " + system + ", not for " + recipe);
         }
         Path folder = run == null ? Path.of("runs", name(file)) : run;
+        if (processes < 1) {
+            throw new UserError("--processes " + processes + ": at least 1 is needed");
+        }
+        if (processes > 1 && meeting == null) {
+            engine.check();
+            int code = new Processes(arguments(file, folder), processes, folder, err).call(resume);
+            if (code == 0) {
+                spec.commandLine().getOut().println(folder.resolve("model"));
+            }
+            return code;
+        }
         engine.start(err);
-        try (Stop stop = new Stop("stopping after this step, then saving ...", err);
+        try (ProcessGroup group = group();
+                Stop stop = new Stop("stopping after this step, then saving ...", err);
                 Watch watch = new Watch(stop, err)) {
-            if (!Training.run(file, overrides, folder, resume, watch)) {
+            if (!Training.run(file, overrides, folder, resume, watch, group)) {
                 err.println("zoetrope: stopped; go on with --resume");
                 return INTERRUPTED;
             }
         }
         spec.commandLine().getOut().println(folder.resolve("model"));
         return 0;
+    }
+
+    private ProcessGroup group() {
+        if (meeting == null) {
+            return ProcessGroup.ALONE;
+        }
+        Processes.endWithParent();
+        return ProcessGroup.join(meeting, "127.0.0.1", rank, processes, PATIENCE_SECONDS);
+    }
+
+    /** What each process is started with. */
+    private List<String> arguments(Path file, Path folder) {
+        List<String> r = new ArrayList<>(List.of("train", file.toString(), "--run", folder.toString()));
+        overrides.forEach((key, value) -> r.addAll(List.of("--set", key + "=" + value)));
+        r.addAll(engine.arguments());
+        return r;
     }
 
     private static String name(Path file) {
