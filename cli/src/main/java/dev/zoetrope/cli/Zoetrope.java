@@ -38,6 +38,8 @@ import picocli.CommandLine.Spec;
             Tokenize.class,
             Detokenize.class,
             Train.class,
+            ListRecipes.class,
+            Plot.class,
             Evaluate.class,
             QuantizeModel.class,
             WorldPreview.class,

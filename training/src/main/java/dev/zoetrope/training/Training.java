@@ -87,7 +87,12 @@ public final class Training {
                     + String.join(", ", SYSTEMS.keySet()));
         }
         try (RunFolder folder = RunFolder.open(run, r, resume, listener, group)) {
-            return procedure.run(r, folder, listener);
+            boolean done = procedure.run(r, folder, listener);
+            if (done && group.rank() == 0) {
+                RunReport.html(run, folder.file("report.html"));
+                listener.message("the curves are in " + folder.file("report.html"));
+            }
+            return done;
         }
     }
 }

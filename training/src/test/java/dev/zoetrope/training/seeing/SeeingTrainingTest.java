@@ -25,7 +25,7 @@ class SeeingTrainingTest {
             system: vit
             world: {first: 3}
             model: {image_size: 32, patch_size: 8, hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 64}
-            training: {steps: 30, workers: 1, batch: 16, rate: 3.0e-3, warmup: 2, report_every: 5, mixup: %s}
+            training: {steps: 80, workers: 1, batch: 16, rate: 5.0e-3, warmup: 2, report_every: 5, mixup: %s}
             """;
     private static final String PAIR =
             """
