@@ -7,6 +7,7 @@ import dev.zoetrope.tasks.BuiltIn;
 import dev.zoetrope.tasks.Chat;
 import dev.zoetrope.tasks.Segment;
 import dev.zoetrope.tensor.UserError;
+import dev.zoetrope.training.Scorecard;
 import dev.zoetrope.training.blip2.Blip2Evaluation;
 import dev.zoetrope.training.judge.ObjectJudge;
 import dev.zoetrope.training.pictures.PictureEvaluation;
@@ -44,6 +45,7 @@ import picocli.CommandLine.Spec;
             "Measure a model on captions and clips that training never used, and print the table of its model card.",
             "  zoetrope evaluate sora --clips 100",
             "  zoetrope evaluate clip --pictures 1024 --model runs/clip/model",
+            "  zoetrope evaluate --all",
             "  zoetrope eval owleval --model llava-hf/llava-1.5-7b-hf --data OwlEval -o owleval",
             "  zoetrope evaluate video --seconds 60 --clips 8"
         },
@@ -67,6 +69,9 @@ final class Evaluate implements Callable<Integer> {
             paramLabel = "SYSTEM",
             description = "sora, videopoet, vit, clip, siglip, sam, blip2, chat, ddpm, ldm, dit or owleval.")
     private String system = "";
+
+    @Option(names = "--all", description = "One table for the built-in models that see, segment and make clips.")
+    private boolean all;
 
     @Option(
             names = "--clips",
@@ -106,7 +111,7 @@ final class Evaluate implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if (system.isEmpty()) {
+        if (system.isEmpty() && !all) {
             throw new ParameterException(spec.commandLine(), "Missing required parameter: 'SYSTEM'");
         }
         if (clips < 1 || pictures < 1) {
@@ -115,28 +120,46 @@ final class Evaluate implements Callable<Integer> {
         if (system.equals("owleval")) {
             return owleval();
         }
-        String table =
-                switch (system) {
-                    case "sora" -> sora();
-                    case "videopoet" -> videopoet();
-                    case "vit", "clip", "siglip" -> seeing();
-                    case "sam" -> sam();
-                    case "blip2" -> blip2();
-                    case "chat", "llava", "tinyllava", "mobilevlm", "bunny", "owl", "cogvlm", "deepseekvl" -> talk();
-                    case "ddpm" -> made(BuiltIn.DDPM, PictureEvaluation.Condition.NONE);
-                    case "ldm" -> made(BuiltIn.LDM, PictureEvaluation.Condition.CAPTION);
-                    case "dit" -> made(BuiltIn.DIT, PictureEvaluation.Condition.CLASS);
-                    default ->
-                        throw new UserError("evaluate " + system
-                                + ": there is no evaluation of this system yet; there are: sora, videopoet, vit, clip, siglip,"
-                                + " sam, blip2, chat, ddpm, ldm, dit, owleval, video, recaption");
-                };
+        String table = all ? all() : of(system);
         spec.commandLine().getOut().print(table);
         spec.commandLine().getOut().flush();
         if (output != null) {
             AtomicFile.write(output, out -> out.write(table.getBytes(StandardCharsets.UTF_8)));
         }
         return 0;
+    }
+
+    private String all() {
+        PrintWriter err = spec.commandLine().getErr();
+        if (!system.isEmpty() || model != null) {
+            throw new UserError("evaluate --all: measures the built-in models, without a SYSTEM or --model");
+        }
+        engine.start(err);
+        try (Stop stop = new Stop("stopping after this model ...", err);
+                Bar bar = new Bar("models", 0, Scorecard.MODELS, err)) {
+            return Scorecard.table(Scorecard.of(clips, pictures, clips, (done, of) -> {
+                bar.step(done);
+                return !stop.requested();
+            }));
+        }
+    }
+
+    private String of(String name) {
+        return switch (name) {
+            case "sora" -> sora();
+            case "videopoet" -> videopoet();
+            case "vit", "clip", "siglip" -> seeing();
+            case "sam" -> sam();
+            case "blip2" -> blip2();
+            case "chat", "llava", "tinyllava", "mobilevlm", "bunny", "owl", "cogvlm", "deepseekvl" -> talk();
+            case "ddpm" -> made(BuiltIn.DDPM, PictureEvaluation.Condition.NONE);
+            case "ldm" -> made(BuiltIn.LDM, PictureEvaluation.Condition.CAPTION);
+            case "dit" -> made(BuiltIn.DIT, PictureEvaluation.Condition.CLASS);
+            default ->
+                throw new UserError("evaluate " + name
+                        + ": there is no evaluation of this system yet; there are: sora, videopoet, vit, clip, siglip,"
+                        + " sam, blip2, chat, ddpm, ldm, dit, owleval, video, recaption");
+        };
     }
 
     private String seeing() {

@@ -11,7 +11,9 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** Lists what can be trained. */
-@Command(name = "recipes", description = "List the recipes that train takes: system, stages with their steps, data, cost.")
+@Command(
+        name = "recipes",
+        description = "List the recipes that train takes: system, stages with their steps, data, cost.")
 final class ListRecipes implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
@@ -26,13 +28,15 @@ final class ListRecipes implements Callable<Integer> {
     @Override
     public Integer call() {
         List<RecipeSummary> all = RecipeSummary.in(folder);
-        int width = all.stream().mapToInt(r -> r.file().toString().length()).max().orElse(0);
+        int width =
+                all.stream().mapToInt(r -> r.file().toString().length()).max().orElse(0);
         int system = all.stream().mapToInt(r -> r.system().length()).max().orElse(0);
         for (RecipeSummary r : all) {
-            String stages = r.stages().stream()
-                    .map(s -> s.name() + " " + s.steps())
-                    .collect(Collectors.joining(", "));
-            spec.commandLine().getOut().printf("%-" + width + "s  %-" + system + "s  %s%n", r.file(), r.system(), stages);
+            String stages =
+                    r.stages().stream().map(s -> s.name() + " " + s.steps()).collect(Collectors.joining(", "));
+            spec.commandLine()
+                    .getOut()
+                    .printf("%-" + width + "s  %-" + system + "s  %s%n", r.file(), r.system(), stages);
             spec.commandLine().getOut().printf(" ".repeat(width + system + 4) + "%s; %s%n", r.data(), r.cost());
         }
         spec.commandLine().getOut().flush();

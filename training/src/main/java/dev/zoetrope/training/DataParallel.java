@@ -38,7 +38,8 @@ final class DataParallel {
             owned.add(new ArrayList<>());
         }
         names.stream()
-                .sorted(Comparator.<String>comparingLong(n -> -tensor(n).numel()).thenComparing(n -> n))
+                .sorted(Comparator.<String>comparingLong(n -> -tensor(n).numel())
+                        .thenComparing(n -> n))
                 .forEach(name -> {
                     int least = 0;
                     for (int i = 1; i < load.length; i++) {
@@ -103,7 +104,8 @@ final class DataParallel {
             }
             for (int i = 0; i < buckets.size(); i++) {
                 travelling.get(i).await();
-                unpack(buckets.get(i), flats.get(i), (name, part) -> tensor(name).setGrad(part));
+                unpack(buckets.get(i), flats.get(i), (name, part) -> tensor(name)
+                        .setGrad(part));
             }
             return heard[0];
         }
@@ -111,9 +113,7 @@ final class DataParallel {
 
     private static Tensor gradient(Tensor parameter) {
         Tensor g = parameter.grad();
-        return g == null
-                ? Tensor.zeros(parameter.dtype(), Device.CPU, parameter.numel())
-                : g.reshape(-1);
+        return g == null ? Tensor.zeros(parameter.dtype(), Device.CPU, parameter.numel()) : g.reshape(-1);
     }
 
     private interface Taker {
@@ -161,7 +161,8 @@ final class DataParallel {
                 for (List<String> bucket : buckets(theirs)) {
                     try (Scope s = Scope.open()) {
                         Tensor flat = Tensor.cat(
-                                0, bucket.stream().map(n -> tensor(n).reshape(-1)).toList());
+                                0,
+                                bucket.stream().map(n -> tensor(n).reshape(-1)).toList());
                         group.broadcast(flat, owner);
                         if (owner != group.rank()) {
                             unpack(bucket, flat, (name, part) -> tensor(name).copyInPlace(part));

@@ -24,10 +24,12 @@ public record RecipeSummary(Path file, String system, List<Stage> stages, String
     /** All recipes of a folder, by name. */
     public static List<RecipeSummary> in(Path folder) {
         if (!Files.isDirectory(folder)) {
-            throw new UserError(folder + ": there is no such folder; name the one with recipes, files that end in .yaml");
+            throw new UserError(
+                    folder + ": there is no such folder; name the one with recipes, files that end in .yaml");
         }
         try (Stream<Path> files = Files.list(folder)) {
-            return files.filter(f -> f.toString().endsWith(".yaml") || f.toString().endsWith(".yml"))
+            return files.filter(
+                            f -> f.toString().endsWith(".yaml") || f.toString().endsWith(".yml"))
                     .sorted()
                     .map(RecipeSummary::of)
                     .toList();

@@ -81,8 +81,7 @@ public final class RunReport {
         g.setColor(Color.WHITE);
         g.fillRect(0, 0, all.getWidth(), all.getHeight());
         for (int i = 0; i < charts.size(); i++) {
-            g.drawImage(
-                    BitmapEncoder.getBufferedImage(charts.get(i)), i % columns * WIDTH, i / columns * HEIGHT, null);
+            g.drawImage(BitmapEncoder.getBufferedImage(charts.get(i)), i % columns * WIDTH, i / columns * HEIGHT, null);
         }
         g.dispose();
         AtomicFile.write(file, out -> ImageIO.write(all, "png", out));
@@ -107,7 +106,9 @@ public final class RunReport {
     }
 
     private void stage(StringBuilder b, String stage, List<String> tags) {
-        b.append("<h2>").append(escaped(stage)).append("</h2><table><tr><th>number<th>step<th>last<th>least<th>most</tr>");
+        b.append("<h2>")
+                .append(escaped(stage))
+                .append("</h2><table><tr><th>number<th>step<th>last<th>least<th>most</tr>");
         for (String tag : tags) {
             List<Curves.Point> v = values(tag);
             Curves.Point last = v.get(v.size() - 1);
@@ -177,14 +178,19 @@ public final class RunReport {
 
     private void sheets(StringBuilder b) {
         try (Stream<Path> files = Files.list(run)) {
-            List<Path> sheets = files.filter(f -> f.toString().endsWith(".png") && !f.getFileName().toString().startsWith("curves"))
+            List<Path> sheets = files.filter(f -> f.toString().endsWith(".png")
+                            && !f.getFileName().toString().startsWith("curves"))
                     .sorted()
                     .toList();
             if (!sheets.isEmpty()) {
                 b.append("<h2>Samples</h2><div class=\"sheets\">");
                 for (Path sheet : sheets) {
                     String name = sheet.getFileName().toString();
-                    picture(b, Files.readAllBytes(sheet), escaped(name), "<figcaption>" + escaped(name) + "</figcaption>");
+                    picture(
+                            b,
+                            Files.readAllBytes(sheet),
+                            escaped(name),
+                            "<figcaption>" + escaped(name) + "</figcaption>");
                 }
                 b.append("</div>");
             }
@@ -195,14 +201,19 @@ public final class RunReport {
 
     private static void picture(StringBuilder b, byte[] png, String what, String caption) {
         b.append("<figure><img alt=\"").append(what).append("\" src=\"data:image/png;base64,");
-        b.append(Base64.getEncoder().encodeToString(png)).append("\">").append(caption).append("</figure>");
+        b.append(Base64.getEncoder().encodeToString(png))
+                .append("\">")
+                .append(caption)
+                .append("</figure>");
     }
 
     private void recipe(StringBuilder b) {
         Path recipe = run.resolve("recipe.json");
         if (Files.exists(recipe)) {
             try {
-                b.append("<h2>Recipe</h2><pre>").append(escaped(Files.readString(recipe))).append("</pre>");
+                b.append("<h2>Recipe</h2><pre>")
+                        .append(escaped(Files.readString(recipe)))
+                        .append("</pre>");
             } catch (IOException e) {
                 throw new UserError(recipe + ": cannot be read: " + e.getMessage(), e);
             }

@@ -313,9 +313,10 @@ public final class Trainer {
         share.run();
         long peak = ProcessMemory.peak();
         long moments = optimizer.state().isEmpty()
-                ? 2 * optimizer.parameters().values().stream()
-                        .mapToLong(p -> p.numel() * p.dtype().bytes())
-                        .sum()
+                ? 2
+                        * optimizer.parameters().values().stream()
+                                .mapToLong(p -> p.numel() * p.dtype().bytes())
+                                .sum()
                 : 0;
         long needed = (peak + (settings.workers() - 1) * Math.max(0, peak - before) + moments) * group.size();
         long obtainable = ProcessMemory.obtainable();
@@ -339,9 +340,8 @@ public final class Trainer {
     private double share(Share share, GradientCopies copies, int worker, Metrics metrics) {
         Engine.setThreads(1);
         try (RandomSource random = RandomSource.of(mix(settings.seed(), share.step(), share.index()));
-                TrainingScope training = settings.recompute()
-                        ? TrainingScope.recomputing(random)
-                        : TrainingScope.open(random);
+                TrainingScope training =
+                        settings.recompute() ? TrainingScope.recomputing(random) : TrainingScope.open(random);
                 Scope s = Scope.open();
                 GradientCopies.Entered copy = copies.enter(worker);
                 Autocast precision = Autocast.bfloat16If(settings.bfloat16())) {

@@ -60,7 +60,10 @@ class DataParallelTest {
         }
         List<Double> losses = new ArrayList<>();
         try (var out = all.get(0).inputReader()) {
-            out.lines().filter(l -> !l.startsWith("[Gloo]")).map(Double::valueOf).forEach(losses::add);
+            out.lines()
+                    .filter(l -> !l.startsWith("[Gloo]"))
+                    .map(Double::valueOf)
+                    .forEach(losses::add);
         }
         for (Process p : all) {
             assertThat(p.waitFor()).isEqualTo(3);

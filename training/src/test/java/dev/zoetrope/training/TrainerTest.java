@@ -102,8 +102,8 @@ class TrainerTest {
     @Test
     void aStepWithoutALossIsSkippedAndGoingOnKnowsIt() {
         byte[] straight = fit("straight", 2, STEPS, "", false, 1, 3);
-        assertThat(messages).anySatisfy(m -> assertThat(m)
-                .contains("step 1: the loss is NaN, not finite; the step is skipped"));
+        assertThat(messages)
+                .anySatisfy(m -> assertThat(m).contains("step 1: the loss is NaN, not finite; the step is skipped"));
         stopAfter = 4;
         fit("stopped", 2, STEPS, "", false, 1, 3);
         stopAfter = Long.MAX_VALUE;

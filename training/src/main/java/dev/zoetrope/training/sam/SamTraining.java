@@ -79,8 +79,7 @@ public final class SamTraining {
                 j.get("focal_weight", SamLoss.PUBLISHED.focalWeight()),
                 j.get("dice_weight", SamLoss.PUBLISHED.diceWeight()),
                 j.get("iou_weight", SamLoss.PUBLISHED.iouWeight()));
-        SamStage stage = new SamStage(
-                sam, processor, samples(), objective, SamStage.Settings.of(j), encoder);
+        SamStage stage = new SamStage(sam, processor, samples(), objective, SamStage.Settings.of(j), encoder);
         return new Trainer("sam", settings, trained, List.of(), stage, folder, listener).run(this::probe);
     }
 

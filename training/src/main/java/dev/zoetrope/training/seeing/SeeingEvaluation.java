@@ -17,12 +17,13 @@ import dev.zoetrope.world.Scene;
 import dev.zoetrope.world.Split;
 import dev.zoetrope.world.Style;
 import dev.zoetrope.world.World;
-import dev.zoetrope.world.WorldObject;
 import dev.zoetrope.world.WorldObjects;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 
 /**
@@ -30,6 +31,7 @@ import java.util.concurrent.CancellationException;
  * and style that it does draw, and with those that it never does (a tenth of the flat drawings).
  */
 public final class SeeingEvaluation {
+    private static final List<Split.Side> SIDES = List.of(Split.Side.SEEN, Split.Side.HELD_OUT);
     private static final int SIDE = 64;
     private static final int BATCH = 64;
     private static final int GALLERY = 256; // pictures and captions that have to find each other
@@ -50,12 +52,12 @@ public final class SeeingEvaluation {
         this.rounds = 2 * ((count + BATCH - 1) / BATCH);
     }
 
-    /** The table of a ViT's model card. */
-    public String vit(Path folder) {
+    /** What a ViT names right, of pairs of object and style that training draws or does not. */
+    public Map<Split.Side, Classification> named(Path folder) {
+        Map<Split.Side, Classification> r = new EnumMap<>(Split.Side.class);
         try (Vit vit = Vit.load(folder)) {
             List<String> labels = vit.config().labels();
-            StringBuilder b = new StringBuilder(String.format("%-28s %9s %9s%n", "pictures", "top-1", "top-5"));
-            for (Split.Side side : List.of(Split.Side.SEEN, Split.Side.HELD_OUT)) {
+            for (Split.Side side : SIDES) {
                 World world = pictures.test(side);
                 List<Tensor> logits = new ArrayList<>();
                 List<Tensor> truth = new ArrayList<>();
@@ -73,13 +75,20 @@ public final class SeeingEvaluation {
                         }
                         step();
                     }
-                    Classification c = Classification.of(Tensor.cat(0, logits), Tensor.cat(0, truth));
-                    b.append(String.format(
-                            Locale.ROOT, "%-28s %7.1f %% %7.1f %%%n", name(side), 100 * c.top1(), 100 * c.top5()));
+                    r.put(side, Classification.of(Tensor.cat(0, logits), Tensor.cat(0, truth)));
                 }
             }
-            return b.toString();
         }
+        return r;
+    }
+
+    /** The table of a ViT's model card. */
+    public String vit(Path folder) {
+        StringBuilder b = new StringBuilder(String.format("%-28s %9s %9s%n", "pictures", "top-1", "top-5"));
+        named(folder)
+                .forEach((side, c) -> b.append(String.format(
+                        Locale.ROOT, "%-28s %7.1f %% %7.1f %%%n", name(side), 100 * c.top1(), 100 * c.top5())));
+        return b.toString();
     }
 
     private static int place(List<String> labels, String name, Path folder) {
@@ -91,27 +100,49 @@ public final class SeeingEvaluation {
         return i;
     }
 
-    /** The table of a CLIP's or SigLIP's model card: zero-shot names of the objects, and retrieval among 256. */
-    public String pairs(Path folder) {
-        List<WorldObject> objects = WorldObjects.all();
-        List<String> labels =
-                objects.stream().map(o -> o.names().get(0).indefinite()).toList();
+    /**
+     * How a CLIP or SigLIP does.
+     *
+     * @param names zero-shot, over the names of all objects
+     * @param imageToText recall at 1 among {@value #GALLERY} captions
+     * @param textToImage recall at 1 among {@value #GALLERY} pictures
+     */
+    public record Paired(Classification names, double imageToText, double textToImage) {}
+
+    /** Zero-shot names of the objects, and retrieval among 256. */
+    public Map<Split.Side, Paired> paired(Path folder) {
+        List<String> labels = WorldObjects.all().stream()
+                .map(o -> o.names().get(0).indefinite())
+                .toList();
         Embed model = Embed.load(folder);
+        Map<Split.Side, Paired> r = new EnumMap<>(Split.Side.class);
         try (ZeroShot task =
                 ZeroShot.of(model, labels, List.of("a picture of {}", "a photo of {}", "a flat drawing of {}"))) {
-            StringBuilder b = new StringBuilder(String.format(
-                    "%-28s %9s %9s %12s %12s%n", "pictures", "top-1", "top-5", "image->text", "text->image"));
-            for (Split.Side side : List.of(Split.Side.SEEN, Split.Side.HELD_OUT)) {
-                row(b, side, model, task);
-            }
-            return b.append(String.format(
-                            "top-1, top-5: zero-shot over %d names; last columns: recall at 1 among %d%n",
-                            labels.size(), GALLERY))
-                    .toString();
+            SIDES.forEach(side -> r.put(side, paired(side, model, task)));
         }
+        return r;
     }
 
-    private void row(StringBuilder b, Split.Side side, Embed model, ZeroShot task) {
+    /** The table of a CLIP's or SigLIP's model card. */
+    public String pairs(Path folder) {
+        StringBuilder b = new StringBuilder(
+                String.format("%-28s %9s %9s %12s %12s%n", "pictures", "top-1", "top-5", "image->text", "text->image"));
+        paired(folder)
+                .forEach((side, p) -> b.append(String.format(
+                        Locale.ROOT,
+                        "%-28s %7.1f %% %7.1f %% %10.1f %% %10.1f %%%n",
+                        name(side),
+                        100 * p.names.top1(),
+                        100 * p.names.top5(),
+                        100 * p.imageToText,
+                        100 * p.textToImage)));
+        return b.append(String.format(
+                        "top-1, top-5: zero-shot over %d names; last columns: recall at 1 among %d%n",
+                        WorldObjects.all().size(), GALLERY))
+                .toString();
+    }
+
+    private Paired paired(Split.Side side, Embed model, ZeroShot task) {
         World world = pictures.test(side);
         List<Scene> scenes = WorldPictures.scenes(world, 0, count);
         try (Autograd.Mode off = Autograd.off();
@@ -136,23 +167,16 @@ public final class SeeingEvaluation {
                 int n = Math.min(GALLERY, count - i);
                 List<Facts> facts =
                         scenes.subList(i, i + n).stream().map(Facts::of).toList();
-                Retrieval r = Retrieval.of(
+                Retrieval found = Retrieval.of(
                         image.narrow(0, i, n),
                         text.narrow(0, i, n),
                         (picture, caption) -> facts.get(picture).equals(facts.get(caption)),
                         1);
-                recalls[0] += r.imageToText()[0];
-                recalls[1] += r.textToImage()[0];
+                recalls[0] += found.imageToText()[0];
+                recalls[1] += found.textToImage()[0];
                 galleries++;
             }
-            b.append(String.format(
-                    Locale.ROOT,
-                    "%-28s %7.1f %% %7.1f %% %10.1f %% %10.1f %%%n",
-                    name(side),
-                    100 * c.top1(),
-                    100 * c.top5(),
-                    100 * recalls[0] / galleries,
-                    100 * recalls[1] / galleries));
+            return new Paired(c, recalls[0] / galleries, recalls[1] / galleries);
         }
     }
 

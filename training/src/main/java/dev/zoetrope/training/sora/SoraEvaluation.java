@@ -87,6 +87,11 @@ public final class SoraEvaluation {
         return row("seen combinations", Split.Side.SEEN, 16, 64, 64, false, progress, 0, settings.clips());
     }
 
+    /** Only the row of combinations that training never shows; progress counts clips. */
+    public Result heldOut(Progress progress) {
+        return row("held-out combinations", Split.Side.HELD_OUT, 16, 64, 64, false, progress, 0, settings.clips());
+    }
+
     /**
      * The same scenes, asked for in other words.
      *

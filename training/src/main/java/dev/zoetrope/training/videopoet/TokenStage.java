@@ -127,8 +127,7 @@ final class TokenStage implements Trainer.Objective, AutoCloseable {
         Task task = task(share.step());
         LatentPool pool = task == Task.IMAGE ? pictures : clips;
         LatentPool.Batch batch = pool.batch(before(task == Task.IMAGE, share.step()) * share.of() + share.index());
-        List<String> captions =
-                SoraData.captions(batch.scenes(), batch.pass(), dropped, new Random(share.number()));
+        List<String> captions = SoraData.captions(batch.scenes(), batch.pass(), dropped, new Random(share.number()));
         VideoPoet.Losses l = losses(task, batch, captions);
         Tensor loss = Tensor.scalarOf(0);
         if (l.video() != null) {
