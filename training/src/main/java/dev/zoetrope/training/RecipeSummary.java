@@ -31,15 +31,19 @@ public record RecipeSummary(Path file, String system, List<Stage> stages, String
             return files.filter(
                             f -> f.toString().endsWith(".yaml") || f.toString().endsWith(".yml"))
                     .sorted()
-                    .map(RecipeSummary::of)
+                    .flatMap(RecipeSummary::of)
                     .toList();
         } catch (IOException e) {
             throw new UserError(folder + ": cannot be listed: " + e.getMessage(), e);
         }
     }
 
-    private static RecipeSummary of(Path file) {
+    /** None where the file is a recipe of something else, such as a mix of data. */
+    private static Stream<RecipeSummary> of(Path file) {
         Json j = Recipe.read(file, Map.of()).settings();
+        if (!j.has("system")) {
+            return Stream.empty();
+        }
         List<Stage> stages = new ArrayList<>();
         for (String key : j.keys()) {
             if (j.isObject(key) && j.at(key).has("steps")) {
@@ -49,11 +53,11 @@ public record RecipeSummary(Path file, String system, List<Stage> stages, String
             }
         }
         Json about = j.at("about");
-        return new RecipeSummary(
+        return Stream.of(new RecipeSummary(
                 file,
                 j.require("system"),
                 List.copyOf(stages),
                 about.get("data", "not said"),
-                about.get("cost", "not said"));
+                about.get("cost", "not said")));
     }
 }
