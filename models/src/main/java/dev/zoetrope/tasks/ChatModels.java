@@ -1,8 +1,10 @@
 package dev.zoetrope.tasks;
 
 import dev.zoetrope.checkpoint.Json;
+import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.media.Tokenizer;
 import dev.zoetrope.models.language.Generation;
+import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -63,6 +65,12 @@ final class ChatModels {
             r.add(tokenizer.id(end));
         }
         return r;
+    }
+
+    /** What goes into a model, in the type and on the device of its weights. */
+    static Tensor asWeights(Tensor x, Weights weights) {
+        Tensor any = weights.named().values().iterator().next();
+        return x.to(any.device()).to(any.dtype());
     }
 
     static ChatModel load(Path folder, ChatModel.Precision precision) {

@@ -89,10 +89,9 @@ final class CogVlmChat implements ChatModel {
     @Override
     public Tensor look(Image image) {
         try (Scope s = Scope.open()) {
-            Tensor any = model.weights().named().values().iterator().next();
             Tensor pixels = CogVlmPrompt.pixels(model.config(), List.of(image));
-            return s.keep(
-                    model.imageTokens(pixels.to(any.device()).to(any.dtype())).select(0, 0));
+            return s.keep(model.imageTokens(ChatModels.asWeights(pixels, model.weights()))
+                    .select(0, 0));
         }
     }
 

@@ -89,10 +89,9 @@ final class DeepSeekVlChat implements ChatModel {
     @Override
     public Tensor look(Image image) {
         try (Scope s = Scope.open()) {
-            Tensor any = model.weights().named().values().iterator().next();
-            Tensor low = processor.pixels(List.of(image)).to(any.device()).to(any.dtype());
+            Tensor low = ChatModels.asWeights(processor.pixels(List.of(image)), model.weights());
             Tensor high = processor.highPixels(List.of(image));
-            Tensor details = high == null ? null : high.to(any.device()).to(any.dtype());
+            Tensor details = high == null ? null : ChatModels.asWeights(high, model.weights());
             return s.keep(model.imageTokens(low, details).select(0, 0));
         }
     }

@@ -9,8 +9,6 @@ import dev.zoetrope.models.language.Steps;
 import dev.zoetrope.models.llava.Dialogue;
 import dev.zoetrope.models.llava.Llava;
 import dev.zoetrope.models.llava.LlavaProcessor;
-import dev.zoetrope.tensor.DType;
-import dev.zoetrope.tensor.Device;
 import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
@@ -81,17 +79,9 @@ final class LlavaChat implements ChatModel {
     @Override
     public Tensor look(Image image) {
         try (Scope s = Scope.open()) {
-            Tensor pixels = processor.pixels(List.of(image)).to(type()).to(device());
+            Tensor pixels = ChatModels.asWeights(processor.pixels(List.of(image)), model.weights());
             return s.keep(model.imageTokens(pixels).select(0, 0));
         }
-    }
-
-    private DType type() {
-        return model.weights().named().values().iterator().next().dtype();
-    }
-
-    private Device device() {
-        return model.weights().named().values().iterator().next().device();
     }
 
     @Override

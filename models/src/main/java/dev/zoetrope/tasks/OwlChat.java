@@ -3,7 +3,6 @@ package dev.zoetrope.tasks;
 import dev.zoetrope.checkpoint.Weights;
 import dev.zoetrope.media.Image;
 import dev.zoetrope.media.Tokenizer;
-import dev.zoetrope.models.language.Generation;
 import dev.zoetrope.models.language.KvCache;
 import dev.zoetrope.models.language.Prompt;
 import dev.zoetrope.models.language.Steps;
@@ -13,7 +12,6 @@ import dev.zoetrope.tensor.Scope;
 import dev.zoetrope.tensor.Tensor;
 import dev.zoetrope.tensor.UserError;
 import java.nio.file.Path;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 
@@ -35,10 +33,11 @@ final class OwlChat implements ChatModel {
         Owl model = Owl.load(folder, precision.type(), precision.packing());
         try {
             OwlProcessor processor = OwlProcessor.open(folder, model.config());
-            Set<Integer> ends = new HashSet<>(
-                    Generation.Options.greedy(1).withTokensOf(folder).ends());
-            ends.add(processor.tokenizer().specialId("eos_token"));
-            return new OwlChat(String.valueOf(folder.getFileName()), model, processor, ends);
+            return new OwlChat(
+                    String.valueOf(folder.getFileName()),
+                    model,
+                    processor,
+                    ChatModels.ends(folder, processor.tokenizer()));
         } catch (RuntimeException e) {
             model.close();
             throw e;
@@ -78,8 +77,7 @@ final class OwlChat implements ChatModel {
     @Override
     public Tensor look(Image image) {
         try (Scope s = Scope.open()) {
-            Tensor any = model.weights().named().values().iterator().next();
-            Tensor pixels = processor.pixels(List.of(image)).to(any.device()).to(any.dtype());
+            Tensor pixels = ChatModels.asWeights(processor.pixels(List.of(image)), model.weights());
             return s.keep(model.imageTokens(pixels).select(0, 0));
         }
     }
